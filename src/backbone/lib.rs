@@ -1,1 +1,24 @@
-//! backbone
+//! Backbone families of Homolog: their sizes, the reading of official checkpoints, and the emission of `backbone.onnx` and
+//! `head.onnx` with ONNX Runtime's fast operators.
+//!
+//! - [`catalog`]: the networks known by name, one entry each;
+//! - [`checkpoint`]: `.pth` and `.safetensors` files as named tensors, nothing in them executed;
+//! - [`dinov2`]: a family: its sizes, the names its tensors go by, its graph;
+//! - [`onnx`]: a writer of ONNX files with weights as external data;
+//! - [`export`]: checkpoint in, bundle folder out;
+//! - [`random`]: checkpoints of random weights, for the demo bundle and for tests.
+//!
+//! This crate knows nothing about ONNX Runtime's library, HTTP or training: it writes files.
+
+pub mod catalog;
+pub mod checkpoint;
+pub mod dinov2;
+mod emit;
+mod error;
+pub mod export;
+pub mod onnx;
+pub mod random;
+mod weights;
+
+pub use error::Error;
+pub use weights::{Source, Weights};

@@ -1,0 +1,249 @@
+//! Builds one graph, node by node, and writes it with its weights.
+
+use super::proto::{self, AttributeProto, NodeProto, TensorProto, attribute_type, data_type};
+use crate::{Error, checkpoint::Tensor};
+use half::f16;
+use prost::Message;
+use std::{
+    fs::File,
+    io::{BufWriter, Write},
+    path::{Path, PathBuf},
+};
+
+/// Operators of `ai.onnx`: the first set with `Gelu`.
+const OPSET: i64 = 20;
+/// The format version that belongs to opset 20.
+const IR_VERSION: i64 = 9;
+/// Smaller weights stay in the model file, as ONNX's own tools have it.
+const EXTERNAL_FROM: usize = 1024;
+/// Page size, so that each weight can be memory-mapped by itself (ONNX's advice in `external_data`).
+const ALIGNMENT: u64 = 4096;
+
+/// How weights lie in the file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Storage {
+    /// As they are computed with.
+    Fp32,
+    /// Rounded to half precision, cast back once when the model is loaded: half the file, fp32 computation.
+    Fp16,
+}
+
+/// A value in the graph, by its name.
+pub type Value = String;
+
+/// An operator's setting.
+pub enum Attribute<'a> {
+    /// A float.
+    Float(&'a str, f32),
+    /// An integer.
+    Int(&'a str, i64),
+    /// Several integers.
+    Ints(&'a str, &'a [i64]),
+    /// A text.
+    Text(&'a str, &'a str),
+}
+
+/// One graph on its way to a file.
+pub struct GraphBuilder {
+    graph: proto::GraphProto,
+    storage: Storage,
+    path: PathBuf,
+    data_name: String,
+    data: BufWriter<File>,
+    written: u64,
+    nodes: usize,
+}
+
+impl GraphBuilder {
+    /// Begins `folder/NAME.onnx`, whose larger weights go to `folder/NAME.bin`.
+    ///
+    /// # Errors
+    /// [`Error::Io`] when the weight file cannot be made.
+    pub fn create(folder: &Path, name: &str, storage: Storage) -> Result<GraphBuilder, Error> {
+        let data_name = format!("{name}.bin");
+        let data_path = folder.join(&data_name);
+        let data = BufWriter::new(File::create(&data_path).map_err(Error::io(&data_path))?);
+        let graph = proto::GraphProto { name: name.into(), ..Default::default() };
+        let path = folder.join(format!("{name}.onnx"));
+        Ok(GraphBuilder { graph, storage, path, data_name, data, written: 0, nodes: 0 })
+    }
+
+    /// Declares an input; a negative size is a free one, named by its place.
+    pub fn input(&mut self, name: &str, dtype: i32, dims: &[(&str, i64)]) -> Value {
+        self.graph.input.push(value_info(name, dtype, dims));
+        name.into()
+    }
+
+    /// Gives `value` the name of an output.
+    pub fn output(&mut self, value: Value, name: &str, dims: &[(&str, i64)]) {
+        self.push_node("Identity", "", &[&value], vec![name.into()], &[]);
+        self.graph.output.push(value_info(name, data_type::FLOAT, dims));
+    }
+
+    /// Adds a standard operator with one output.
+    pub fn node(&mut self, op: &str, inputs: &[&str], attributes: &[Attribute]) -> Value {
+        self.outputs(op, "", inputs, &[true], attributes).remove(0)
+    }
+
+    /// Adds one of ONNX Runtime's own operators (`com.microsoft`) with one output.
+    pub fn fused(&mut self, op: &str, inputs: &[&str], attributes: &[Attribute]) -> Value {
+        self.outputs(op, "com.microsoft", inputs, &[true], attributes).remove(0)
+    }
+
+    /// Adds an operator with several outputs, of which those marked are wanted; returns one name for each place.
+    pub fn outputs(
+        &mut self,
+        op: &str,
+        domain: &str,
+        inputs: &[&str],
+        wanted: &[bool],
+        attributes: &[Attribute],
+    ) -> Vec<Value> {
+        let outputs: Vec<Value> = wanted
+            .iter()
+            .enumerate()
+            .map(|(place, wanted)| if *wanted { format!("{op}_{}_{place}", self.nodes) } else { String::new() })
+            .collect();
+        self.push_node(op, domain, inputs, outputs.clone(), attributes);
+        outputs
+    }
+
+    fn push_node(&mut self, op: &str, domain: &str, inputs: &[&str], output: Vec<Value>, attributes: &[Attribute]) {
+        self.graph.node.push(NodeProto {
+            input: inputs.iter().map(|input| (*input).to_owned()).collect(),
+            output,
+            name: format!("{op}_{}", self.nodes),
+            op_type: op.into(),
+            attribute: attributes.iter().map(attribute).collect(),
+            domain: domain.into(),
+        });
+        self.nodes += 1;
+    }
+
+    /// A constant of 64-bit integers (shapes, axes).
+    pub fn ints(&mut self, values: &[i64]) -> Value {
+        let raw = values.iter().flat_map(|value| value.to_le_bytes()).collect();
+        self.constant(data_type::INT64, &[values.len()], raw)
+    }
+
+    /// A scalar of 64-bit integers.
+    pub fn int(&mut self, value: i64) -> Value {
+        self.constant(data_type::INT64, &[], value.to_le_bytes().to_vec())
+    }
+
+    /// A scalar.
+    pub fn float(&mut self, value: f32) -> Value {
+        self.constant(data_type::FLOAT, &[], value.to_le_bytes().to_vec())
+    }
+
+    /// Small fp32 values that must stay exact, whatever the storage of weights.
+    pub fn exact(&mut self, tensor: &Tensor) -> Value {
+        let raw = tensor.data.iter().flat_map(|value| value.to_le_bytes()).collect();
+        self.constant(data_type::FLOAT, &tensor.shape, raw)
+    }
+
+    fn constant(&mut self, dtype: i32, shape: &[usize], raw_data: Vec<u8>) -> Value {
+        let name = format!("constant_{}", self.graph.initializer.len());
+        self.graph.initializer.push(TensorProto {
+            dims: dims(shape),
+            data_type: dtype,
+            name: name.clone(),
+            raw_data,
+            ..Default::default()
+        });
+        name
+    }
+
+    /// A weight under the name it has in the checkpoint, stored as the builder was told.
+    ///
+    /// # Errors
+    /// [`Error::Io`] when writing fails; [`Error::Tensor`] when half precision cannot hold a value.
+    pub fn weight(&mut self, name: &str, tensor: &Tensor) -> Result<Value, Error> {
+        match self.storage {
+            Storage::Fp32 => {
+                let raw: Vec<u8> = tensor.data.iter().flat_map(|value| value.to_le_bytes()).collect();
+                self.initializer(name, data_type::FLOAT, &tensor.shape, raw)
+            }
+            Storage::Fp16 => {
+                if let Some(value) = tensor.data.iter().find(|value| !f16::from_f32(**value).is_finite()) {
+                    let reason = format!("{value} does not fit half precision; store it as fp32");
+                    return Err(Error::Tensor { name: name.into(), reason });
+                }
+                let raw = tensor.data.iter().flat_map(|value| f16::from_f32(*value).to_le_bytes()).collect();
+                let stored = self.initializer(&format!("{name}.fp16"), data_type::FLOAT16, &tensor.shape, raw)?;
+                // Folded when the session is made: the running graph sees an fp32 weight.
+                let to = Attribute::Int("to", i64::from(data_type::FLOAT));
+                Ok(self.node("Cast", &[&stored], &[to]))
+            }
+        }
+    }
+
+    fn initializer(&mut self, name: &str, dtype: i32, shape: &[usize], raw: Vec<u8>) -> Result<Value, Error> {
+        let mut tensor =
+            TensorProto { dims: dims(shape), data_type: dtype, name: name.into(), ..Default::default() };
+        if raw.len() < EXTERNAL_FROM {
+            tensor.raw_data = raw;
+        } else {
+            let offset = self.written.next_multiple_of(ALIGNMENT);
+            let padding = vec![0u8; (offset - self.written) as usize];
+            let write = self.data.write_all(&padding).and_then(|()| self.data.write_all(&raw));
+            write.map_err(Error::io(self.path.with_file_name(&self.data_name)))?;
+            self.written = offset + raw.len() as u64;
+            let entry = |key: &str, value: String| proto::StringStringEntryProto { key: key.into(), value };
+            tensor.data_location = proto::EXTERNAL;
+            tensor.external_data = vec![
+                entry("location", self.data_name.clone()),
+                entry("offset", offset.to_string()),
+                entry("length", raw.len().to_string()),
+            ];
+        }
+        self.graph.initializer.push(tensor);
+        Ok(name.into())
+    }
+
+    /// Writes the model file and closes the weight file.
+    ///
+    /// # Errors
+    /// [`Error::Io`].
+    pub fn finish(mut self) -> Result<(), Error> {
+        self.data.flush().map_err(Error::io(self.path.with_file_name(&self.data_name)))?;
+        let opset = |domain: &str, version| proto::OperatorSetIdProto { domain: domain.into(), version };
+        let model = proto::ModelProto {
+            ir_version: IR_VERSION,
+            producer_name: "homolog".into(),
+            producer_version: env!("CARGO_PKG_VERSION").into(),
+            graph: Some(self.graph),
+            opset_import: vec![opset("", OPSET), opset("com.microsoft", 1)],
+        };
+        std::fs::write(&self.path, model.encode_to_vec()).map_err(Error::io(&self.path))
+    }
+}
+
+fn dims(shape: &[usize]) -> Vec<i64> {
+    shape.iter().map(|size| *size as i64).collect()
+}
+
+fn attribute(attribute: &Attribute) -> AttributeProto {
+    let made = |name: &str, r#type| AttributeProto { name: name.into(), r#type, ..Default::default() };
+    match attribute {
+        Attribute::Float(name, value) => AttributeProto { f: Some(*value), ..made(name, attribute_type::FLOAT) },
+        Attribute::Int(name, value) => AttributeProto { i: Some(*value), ..made(name, attribute_type::INT) },
+        Attribute::Ints(name, values) => AttributeProto { ints: values.to_vec(), ..made(name, attribute_type::INTS) },
+        Attribute::Text(name, value) => {
+            AttributeProto { s: Some(value.as_bytes().to_vec()), ..made(name, attribute_type::STRING) }
+        }
+    }
+}
+
+fn value_info(name: &str, dtype: i32, sizes: &[(&str, i64)]) -> proto::ValueInfoProto {
+    let dim = |(name, size): &(&str, i64)| proto::DimensionProto {
+        value: Some(if *size < 0 {
+            proto::Dimension::Name((*name).into())
+        } else {
+            proto::Dimension::Size(*size)
+        }),
+    };
+    let shape = proto::TensorShapeProto { dim: sizes.iter().map(dim).collect() };
+    let tensor = proto::TensorTypeProto { elem_type: dtype, shape: Some(shape) };
+    proto::ValueInfoProto { name: name.into(), r#type: Some(proto::TypeProto { tensor_type: Some(tensor) }) }
+}

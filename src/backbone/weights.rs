@@ -1,0 +1,84 @@
+//! The weights of one network under one set of names, wherever the checkpoint kept them.
+
+use crate::{Error, checkpoint::Checkpoint, checkpoint::Tensor};
+use std::{collections::BTreeMap, ops::Range};
+
+/// Where a weight lies in the checkpoint.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Source {
+    /// The tensor's name there.
+    pub name: String,
+    /// Its whole shape there.
+    pub shape: Vec<usize>,
+    /// The rows to take of it, where several weights share a tensor (q, k and v in `attn.qkv`).
+    pub rows: Option<Range<usize>>,
+}
+
+impl Source {
+    /// A whole tensor.
+    pub fn whole(name: impl Into<String>, shape: &[usize]) -> Source {
+        Source { name: name.into(), shape: shape.to_vec(), rows: None }
+    }
+}
+
+/// A checkpoint seen through one family's names for its weights.
+pub struct Weights<'a> {
+    checkpoint: &'a Checkpoint,
+    prefix: String,
+    sources: BTreeMap<String, Source>,
+}
+
+impl<'a> Weights<'a> {
+    /// Checks that the checkpoint holds exactly the tensors of `sources`, whose names there begin with `prefix` (the path to
+    /// the network inside a larger checkpoint). Tensors outside the prefix, and those in `ignored`, are left alone.
+    ///
+    /// # Errors
+    /// [`Error::Mismatch`] with every missing, unexpected or misshapen tensor.
+    pub fn resolve(
+        checkpoint: &'a Checkpoint,
+        network: &str,
+        prefix: &str,
+        sources: BTreeMap<String, Source>,
+        ignored: &[&str],
+    ) -> Result<Weights<'a>, Error> {
+        let wanted: BTreeMap<&str, &[usize]> =
+            sources.values().map(|source| (source.name.as_str(), source.shape.as_slice())).collect();
+        let found: BTreeMap<&str, &[usize]> = checkpoint
+            .shapes()
+            .iter()
+            .filter_map(|(name, shape)| Some((name.strip_prefix(prefix)?, shape.as_slice())))
+            .collect();
+        let missing: Vec<String> =
+            wanted.keys().filter(|name| !found.contains_key(*name)).map(|name| format!("{prefix}{name}")).collect();
+        let extra: Vec<String> = found
+            .keys()
+            .filter(|name| !wanted.contains_key(*name) && !ignored.contains(name))
+            .map(|name| format!("{prefix}{name}"))
+            .collect();
+        let misshapen: Vec<String> = wanted
+            .iter()
+            .filter_map(|(name, wanted)| found.get(name).filter(|found| found != &wanted).map(|found| (name, found, wanted)))
+            .map(|(name, found, wanted)| format!("{prefix}{name} is {found:?}, not {wanted:?}"))
+            .collect();
+        if missing.is_empty() && extra.is_empty() && misshapen.is_empty() {
+            return Ok(Weights { checkpoint, prefix: prefix.into(), sources });
+        }
+        Err(Error::Mismatch { network: network.into(), missing, extra, misshapen })
+    }
+
+    /// Reads the weight that the family calls `name`.
+    ///
+    /// # Errors
+    /// [`Error::Tensor`] when its data is damaged.
+    pub fn get(&self, name: &str) -> Result<Tensor, Error> {
+        let source = self
+            .sources
+            .get(name)
+            .ok_or_else(|| Error::Tensor { name: name.into(), reason: "the family has no weight of this name".into() })?;
+        let tensor = self.checkpoint.read(&format!("{}{}", self.prefix, source.name))?;
+        Ok(match &source.rows {
+            Some(rows) => tensor.rows(rows.clone()),
+            None => tensor,
+        })
+    }
+}
