@@ -204,6 +204,16 @@ pub enum Error {
         /// What is wrong with it.
         reason: String,
     },
+
+    // ---- bundles
+    /// A bundle breaks a rule of the contract, or its files are not those its manifest names.
+    #[error("bundle {id} is refused: {reason}")]
+    Bundle {
+        /// The bundle's name.
+        id: String,
+        /// The rule it breaks, with the field or file in front.
+        reason: String,
+    },
 }
 
 fn show(size: Size) -> String {

@@ -32,7 +32,7 @@ impl Archive {
         let mut zip = ZipArchive::new(BufReader::new(file)).map_err(|error| not(error.to_string()))?;
         let prefix = zip
             .file_names()
-            .find_map(|name| name.strip_suffix("data.pkl").map(str::to_owned))
+            .find_map(|name| name.ok()?.strip_suffix("data.pkl").map(str::to_owned))
             .ok_or_else(|| not("the zip file has no data.pkl".into()))?;
         if let Some(order) = read_entry(&mut zip, &format!("{prefix}byteorder"), 16)
             && order != b"little"
