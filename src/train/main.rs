@@ -1,2 +1,72 @@
-//! bin
-fn main() {}
+//! `homolog-train`: exports networks into bundles and checks bundles.
+
+use clap::{Parser, Subcommand};
+use homolog_train::{
+    Error,
+    export::{self, ExportArgs},
+    verify::{self, VerifyArgs},
+};
+use std::{path::PathBuf, process::ExitCode};
+
+/// Makes and checks the model bundles that `homolog` serves.
+#[derive(Parser)]
+#[command(version)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Write a bundle from a checkpoint file.
+    Export(ExportArgs),
+    /// Check a bundle's files and run its graphs.
+    Verify(VerifyArgs),
+    /// Write the demo bundle: a small network with random weights of a fixed seed.
+    Demo {
+        /// The bundle folder to write.
+        #[arg(long, default_value = "models/demo")]
+        out: PathBuf,
+        /// The seed.
+        #[arg(long, default_value_t = 0)]
+        seed: u64,
+    },
+}
+
+fn main() -> ExitCode {
+    tracing_subscriber::fmt().with_writer(std::io::stderr).with_max_level(tracing_subscriber::filter::LevelFilter::WARN).init();
+    match run(Cli::parse().command) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(command: Command) -> Result<(), Error> {
+    match command {
+        Command::Export(arguments) => report(&export::run(&arguments)?),
+        Command::Demo { out, seed } => report(&export::demo(&out, seed)?),
+        Command::Verify(arguments) => {
+            let rows = verify::run(&arguments)?;
+            if arguments.json {
+                println!("{}", serde_json::to_string(&rows).map_err(|error| Error::Failed(error.to_string()))?);
+                return Ok(());
+            }
+            println!("{:>11}  {:>8}  {:>9}  {:>8}  {:>9}", "input", "provider", "ms", "error", "peak MiB");
+            for row in rows {
+                let error = row.relative_error.map_or("-".into(), |error| format!("{error:.1e}"));
+                let peak = row.peak_rss_mib.map_or("-".into(), |mib| mib.to_string());
+                let size = format!("{}×{}", row.width, row.height);
+                println!("{size:>11}  {:>8}  {:>9.1}  {error:>8}  {peak:>9}", row.provider, row.milliseconds);
+            }
+        }
+    }
+    Ok(())
+}
+
+fn report(manifest: &homolog_core::bundle::Manifest) {
+    let bytes: u64 = manifest.files.values().map(|file| file.bytes).sum();
+    println!("{}: {} files, {:.1} MB", manifest.id, manifest.files.len(), bytes as f64 / 1e6);
+}

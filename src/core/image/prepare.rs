@@ -38,6 +38,18 @@ pub struct Pixels {
 }
 
 impl Pixels {
+    /// Values that are normalised already, `[3, height, width]`: another implementation's input, say.
+    ///
+    /// # Errors
+    /// [`Error::PhotoLength`] unless there are 3 × height × width numbers, and at least one.
+    pub fn from_chw(size: Size, data: Vec<f32>) -> Result<Pixels, Error> {
+        let expected = size.pixels().saturating_mul(3);
+        if expected == 0 || data.len() as u64 != expected {
+            return Err(Error::PhotoLength { size, expected, found: data.len() });
+        }
+        Ok(Pixels { size, data })
+    }
+
     /// Size of the canvas, px.
     pub fn size(&self) -> Size {
         self.size

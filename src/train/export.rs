@@ -1,0 +1,173 @@
+//! `homolog-train export` and `demo`.
+
+use crate::Error;
+use clap::{Args, ValueEnum};
+use homolog_backbone::{
+    catalog::{self, Family, Network},
+    checkpoint::Checkpoint,
+    export::{Options, Step, export},
+    onnx::Storage,
+    random,
+};
+use homolog_core::{
+    bundle::{self, Feature, Manifest, Provenance},
+    geometry::FitMode,
+};
+use indicatif::ProgressBar;
+use std::path::{Path, PathBuf};
+
+/// Writes a bundle from a checkpoint file.
+#[derive(Args, Debug)]
+pub struct ExportArgs {
+    /// The network, by its name in the catalogue (say dinov2-vitb14).
+    pub network: String,
+    /// Its checkpoint: the official .pth, or Hugging Face's .safetensors (a file, an index, or their folder).
+    #[arg(long)]
+    pub weights: PathBuf,
+    /// The bundle folder to write; its name becomes the model's id.
+    #[arg(long)]
+    pub out: PathBuf,
+    /// Blocks in the shared backbone part; the rest is the head [default: all but four].
+    #[arg(long)]
+    pub split: Option<usize>,
+    /// Which features are the descriptors.
+    #[arg(long, value_enum, default_value_t = FeatureArg::PreNorm)]
+    pub feature: FeatureArg,
+    /// How weights are stored.
+    #[arg(long, value_enum, default_value_t = StorageArg::Fp32)]
+    pub storage: StorageArg,
+    /// How images are fitted: squash, letterbox or aspect.
+    #[arg(long, default_value_t = FitMode::Squash)]
+    pub fit: FitMode,
+    /// Sides that may be asked for, in pixels, each a multiple of the patch [default: half, seven eighths and all of the
+    /// network's own].
+    #[arg(long, value_delimiter = ',')]
+    pub resolutions: Vec<u32>,
+    /// The side taken when none is asked for [default: the network's own, or the largest].
+    #[arg(long)]
+    pub default_resolution: Option<u32>,
+}
+
+/// Which features are the descriptors.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub enum FeatureArg {
+    /// The last block's output before the final norm.
+    PreNorm,
+    /// After the final norm.
+    PostNorm,
+}
+
+/// How weights are stored.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub enum StorageArg {
+    /// Single precision.
+    Fp32,
+    /// Half the file; computed in single precision all the same.
+    Fp16,
+}
+
+impl From<FeatureArg> for Feature {
+    fn from(argument: FeatureArg) -> Feature {
+        match argument {
+            FeatureArg::PreNorm => Feature::PreNorm,
+            FeatureArg::PostNorm => Feature::PostNorm,
+        }
+    }
+}
+
+impl From<StorageArg> for Storage {
+    fn from(argument: StorageArg) -> Storage {
+        match argument {
+            StorageArg::Fp32 => Storage::Fp32,
+            StorageArg::Fp16 => Storage::Fp16,
+        }
+    }
+}
+
+/// Runs `export`.
+///
+/// # Errors
+/// Whatever reading the checkpoint or writing the bundle meets.
+pub fn run(arguments: &ExportArgs) -> Result<Manifest, Error> {
+    let network = catalog::find(&arguments.network)?;
+    let checkpoint = Checkpoint::open(&arguments.weights)?;
+    let name = arguments.weights.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+    let options = Options {
+        split: arguments.split,
+        feature: arguments.feature.into(),
+        storage: arguments.storage.into(),
+        fit: arguments.fit,
+        resolutions: arguments.resolutions.clone(),
+        default_resolution: arguments.default_resolution,
+        description: format!("{} as released, not adapted.", network.name),
+        provenance: Provenance {
+            checkpoint: name,
+            checkpoint_sha256: file_digest(&arguments.weights)?,
+            ..provenance(&network)
+        },
+    };
+    write(&network, &checkpoint, &arguments.out, &options)
+}
+
+/// Writes the demo bundle: the demo network with random weights of a fixed seed.
+///
+/// # Errors
+/// Whatever writing meets.
+pub fn demo(out: &Path, seed: u64) -> Result<Manifest, Error> {
+    let network = catalog::DEMO;
+    let Family::DinoV2(config) = network.family;
+    let options = Options {
+        split: None,
+        feature: Feature::PostNorm,
+        storage: Storage::Fp16,
+        fit: FitMode::Squash,
+        resolutions: vec![112, 224, 336, 448],
+        default_resolution: Some(336),
+        description: "A small DINOv2-shaped network with random weights: it shows the service at work and finds look-alike \
+                      colours and edges, not parts. Its accuracy means nothing."
+            .into(),
+        provenance: Provenance {
+            checkpoint: format!("random weights, seed {seed}"),
+            seed: Some(seed),
+            ..provenance(&network)
+        },
+    };
+    write(&network, &random::dinov2(&config, seed), out, &options)
+}
+
+fn write(network: &Network, checkpoint: &Checkpoint, out: &Path, options: &Options) -> Result<Manifest, Error> {
+    let bar = ProgressBar::new_spinner();
+    bar.enable_steady_tick(std::time::Duration::from_millis(100));
+    let result = export(network, checkpoint, out, options, |step| {
+        bar.set_message(match step {
+            Step::Backbone => "writing backbone.onnx",
+            Step::Head => "writing head.onnx",
+            Step::Digests => "hashing the files",
+        });
+    });
+    bar.finish_and_clear();
+    Ok(result?)
+}
+
+fn provenance(network: &Network) -> Provenance {
+    Provenance {
+        checkpoint: String::new(),
+        checkpoint_sha256: None,
+        licence: network.licence.into(),
+        dataset: None,
+        recipe: None,
+        seed: None,
+        made_by: concat!("homolog-train ", env!("CARGO_PKG_VERSION")).into(),
+    }
+}
+
+/// A folder of shards has no digest of its own.
+fn file_digest(path: &Path) -> Result<Option<String>, Error> {
+    if path.is_dir() {
+        return Ok(None);
+    }
+    match bundle::digest_file(path) {
+        Ok(info) => Ok(Some(info.sha256)),
+        Err(error) => Err(Error::File { path: path.into(), reason: error.to_string() }),
+    }
+}
