@@ -14,7 +14,7 @@ static ENVIRONMENT: Mutex<Option<Environment>> = Mutex::new(None);
 ///
 /// # Errors
 /// [`Error::LibraryNotFound`] with every place that was looked at; [`Error::Library`].
-pub(crate) fn environment() -> Result<Environment, Error> {
+pub fn environment() -> Result<Environment, Error> {
     let mut kept = ENVIRONMENT.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
     if let Some(environment) = kept.as_ref() {
         return Ok(environment.clone());

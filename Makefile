@@ -1,0 +1,58 @@
+# `make run` serves the demo bundle; `make test` runs everything. Both fetch what they need.
+
+SHELL := /bin/sh
+PYTHON ?= python3
+CARGO ?= cargo
+LISTEN ?= 127.0.0.1:8080
+# Pillow alone, for the comparison of our resizing with it: installed beside, without a virtual environment.
+PILLOW := pillow==$(shell sed -n 's/^pillow==//p' tests/reference/requirements.txt)
+
+.PHONY: run test setup pillow lint reference demo parity openapi help
+
+help:
+	@echo 'make run        fetch ONNX Runtime, build, serve the demo bundle on $(LISTEN)'
+	@echo 'make test       every test'
+	@echo 'make lint       rustfmt and clippy, warnings denied'
+	@echo 'make setup      fetch ONNX Runtime into .runtime/ (CUDA=1: the CUDA build)'
+	@echo 'make parity     full-size ViT-B/14 against PyTorch: errors, times, memory'
+	@echo 'make reference  make tests/golden again with PyTorch and transformers'
+	@echo 'make demo       make models/demo again from its seed'
+	@echo 'make openapi    write openapi/openapi.json again'
+
+setup:
+	@PYTHON='$(PYTHON)' src/engine/runtime/fetch.sh .runtime
+
+run: setup
+	$(CARGO) run --release --package homolog -- serve --listen $(LISTEN)
+
+test: setup pillow
+	$(CARGO) test --workspace
+
+pillow:
+	@PYTHONPATH=.cache/python $(PYTHON) -c 'import PIL, sys; sys.exit("pillow==" + PIL.__version__ != "$(PILLOW)")' 2>/dev/null \
+		|| $(PYTHON) -m pip install --quiet --disable-pip-version-check --upgrade --target .cache/python '$(PILLOW)'
+
+lint:
+	$(CARGO) fmt --all --check
+	$(CARGO) clippy --workspace --all-targets -- --deny warnings
+
+.venv/stamp: tests/reference/requirements.txt
+	$(PYTHON) -m venv .venv
+	.venv/bin/pip install --quiet --requirement $<
+	touch $@
+
+reference: .venv/stamp
+	.venv/bin/python tests/reference/make_golden.py
+	.venv/bin/python tests/reference/make_images.py
+
+demo:
+	rm -rf models/demo
+	$(CARGO) run --release --package homolog-train -- demo --out models/demo
+
+openapi:
+	$(CARGO) run --package homolog -- openapi > openapi/openapi.json.new
+	mv openapi/openapi.json.new openapi/openapi.json
+
+parity: setup .venv/stamp
+	$(CARGO) build --release --package homolog-train
+	.venv/bin/python tests/reference/parity_table.py --train target/release/homolog-train --out .cache/parity
