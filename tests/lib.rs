@@ -2,6 +2,8 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test that cannot go on has failed")]
 
+pub mod service;
+
 use homolog_backbone::{catalog::Network, checkpoint::Checkpoint, export::Options, onnx::Storage};
 use homolog_core::{
     bundle::{Feature, Manifest, Provenance},
@@ -39,7 +41,9 @@ pub fn tensor(path: &Path, name: &str) -> (Vec<usize>, Vec<f32>) {
     let data = view.data();
     let values = match view.dtype() {
         safetensors::Dtype::F32 => data.as_chunks().0.iter().map(|bytes| f32::from_le_bytes(*bytes)).collect(),
-        safetensors::Dtype::F16 => data.as_chunks().0.iter().map(|bytes| half::f16::from_le_bytes(*bytes).to_f32()).collect(),
+        safetensors::Dtype::F16 => {
+            data.as_chunks().0.iter().map(|bytes| half::f16::from_le_bytes(*bytes).to_f32()).collect()
+        }
         safetensors::Dtype::BF16 => {
             data.as_chunks().0.iter().map(|bytes| half::bf16::from_le_bytes(*bytes).to_f32()).collect()
         }

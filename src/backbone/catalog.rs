@@ -76,8 +76,7 @@ const fn official(
     registers: usize,
     url: &'static str,
 ) -> Network {
-    let config =
-        dinov2::Config { patch: 14, width, depth, heads, hidden: 4 * width, registers, position_grid: 37 };
+    let config = dinov2::Config { patch: 14, width, depth, heads, hidden: 4 * width, registers, position_grid: 37 };
     Network { name, family: Family::DinoV2(config), resolution: 518, licence: "Apache-2.0", url: Some(url) }
 }
 

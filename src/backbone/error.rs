@@ -98,6 +98,7 @@ impl Error {
 
 /// Lists the differences, one a line, so that a renamed prefix is seen at a glance.
 fn list(missing: &[String], extra: &[String], misshapen: &[String]) -> String {
-    let lines = |what: &str, names: &[String]| names.iter().map(|name| format!("\n  {what} {name}")).collect::<String>();
+    let lines =
+        |what: &str, names: &[String]| names.iter().map(|name| format!("\n  {what} {name}")).collect::<String>();
     lines("missing:", missing) + &lines("not expected:", extra) + &lines("another shape:", misshapen)
 }

@@ -1,6 +1,12 @@
 //! Checkpoint in, bundle folder out.
 
-use crate::{Error, Weights, catalog::{Family, Network}, checkpoint::Checkpoint, dinov2, onnx::{GraphBuilder, Storage}};
+use crate::{
+    Error, Weights,
+    catalog::{Family, Network},
+    checkpoint::Checkpoint,
+    dinov2,
+    onnx::{GraphBuilder, Storage},
+};
 use homolog_core::{
     bundle::{self, Adaptation, BackboneInfo, Feature, Manifest, Precision, Provenance, SCHEMA},
     features::Sampling,
@@ -87,7 +93,8 @@ pub fn export(
     manifest.files = digests(&unfinished.0)?;
 
     let path = unfinished.0.join(bundle::MANIFEST);
-    let json = serde_json::to_string_pretty(&manifest).map_err(|error| Error::Io { path: path.clone(), source: error.into() })?;
+    let json = serde_json::to_string_pretty(&manifest)
+        .map_err(|error| Error::Io { path: path.clone(), source: error.into() })?;
     std::fs::write(&path, json + "\n").map_err(Error::io(&path))?;
     std::fs::rename(&unfinished.0, folder).map_err(Error::io(folder))?;
     Ok(manifest)

@@ -37,6 +37,8 @@ pub fn dinov2(config: &dinov2::Config, seed: u64) -> Checkpoint {
 
 fn normal(random: &mut ChaCha8Rng, std: f32, count: usize) -> Vec<f32> {
     // A standard deviation above zero is always accepted.
-    let Ok(distribution) = Normal::new(0.0f32, std) else { return vec![0.0; count] };
+    let Ok(distribution) = Normal::new(0.0f32, std) else {
+        return vec![0.0; count];
+    };
     distribution.sample_iter(random).take(count).collect()
 }

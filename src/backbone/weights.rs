@@ -57,7 +57,9 @@ impl<'a> Weights<'a> {
             .collect();
         let misshapen: Vec<String> = wanted
             .iter()
-            .filter_map(|(name, wanted)| found.get(name).filter(|found| found != &wanted).map(|found| (name, found, wanted)))
+            .filter_map(|(name, wanted)| {
+                found.get(name).filter(|found| found != &wanted).map(|found| (name, found, wanted))
+            })
             .map(|(name, found, wanted)| format!("{prefix}{name} is {found:?}, not {wanted:?}"))
             .collect();
         if missing.is_empty() && extra.is_empty() && misshapen.is_empty() {
@@ -71,10 +73,10 @@ impl<'a> Weights<'a> {
     /// # Errors
     /// [`Error::Tensor`] when its data is damaged.
     pub fn get(&self, name: &str) -> Result<Tensor, Error> {
-        let source = self
-            .sources
-            .get(name)
-            .ok_or_else(|| Error::Tensor { name: name.into(), reason: "the family has no weight of this name".into() })?;
+        let source = self.sources.get(name).ok_or_else(|| Error::Tensor {
+            name: name.into(),
+            reason: "the family has no weight of this name".into(),
+        })?;
         let tensor = self.checkpoint.read(&format!("{}{}", self.prefix, source.name))?;
         Ok(match &source.rows {
             Some(rows) => tensor.rows(rows.clone()),

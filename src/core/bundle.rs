@@ -41,7 +41,8 @@ impl Bundle {
     /// # Errors
     /// [`Error::Bundle`] with the bundle's name and the first rule it breaks.
     pub fn open(folder: &Path) -> Result<Bundle, Error> {
-        let name = folder.file_name().map_or_else(|| folder.display().to_string(), |name| name.to_string_lossy().into());
+        let name =
+            folder.file_name().map_or_else(|| folder.display().to_string(), |name| name.to_string_lossy().into());
         let refuse = |reason: String| Error::Bundle { id: name.clone(), reason };
         let manifest = read_manifest(folder).map_err(&refuse)?;
         if manifest.id != name {
@@ -88,7 +89,8 @@ impl Bundle {
 /// # Errors
 /// [`Error::Bundle`] when `folder` itself cannot be read; a bundle that is refused is an entry of the answer, not an error.
 pub fn scan(folder: &Path) -> Result<Vec<Result<Bundle, Error>>, Error> {
-    let unreadable = |error: std::io::Error| Error::Bundle { id: folder.display().to_string(), reason: error.to_string() };
+    let unreadable =
+        |error: std::io::Error| Error::Bundle { id: folder.display().to_string(), reason: error.to_string() };
     let mut folders = Vec::new();
     for entry in std::fs::read_dir(folder).map_err(unreadable)? {
         let path = entry.map_err(unreadable)?.path();
@@ -111,7 +113,9 @@ pub fn digest_file(path: &Path) -> std::io::Result<FileInfo> {
     let mut bytes = 0;
     loop {
         match file.read(&mut buffer)? {
-            0 => return Ok(FileInfo { sha256: hex(&hasher.finalize()), bytes }),
+            0 => {
+                return Ok(FileInfo { sha256: hex(&hasher.finalize()), bytes });
+            }
             read => {
                 hasher.update(&buffer[..read]);
                 bytes += read as u64;
@@ -128,7 +132,8 @@ fn read_manifest(folder: &Path) -> Result<Manifest, String> {
         return Err(format!("{MANIFEST} is longer than {MAX_MANIFEST} bytes"));
     }
     let deserializer = &mut serde_json::Deserializer::from_str(&text);
-    serde_path_to_error::deserialize(deserializer).map_err(|error| format!("{MANIFEST}: {}: {}", error.path(), error.inner()))
+    serde_path_to_error::deserialize(deserializer)
+        .map_err(|error| format!("{MANIFEST}: {}: {}", error.path(), error.inner()))
 }
 
 fn check_file(folder: &Path, name: &str, info: &FileInfo) -> Result<(), String> {

@@ -82,9 +82,7 @@ pub enum Error {
         format: String,
     },
     /// The file ends before the image does.
-    #[error(
-        "the {format} image is truncated: the file ends before the picture does; send it again in full"
-    )]
+    #[error("the {format} image is truncated: the file ends before the picture does; send it again in full")]
     ImageTruncated {
         /// The format of the file.
         format: &'static str,
@@ -156,9 +154,7 @@ pub enum Error {
         found: usize,
     },
     /// Descriptors of different models.
-    #[error(
-        "descriptors of {queries} channels cannot be compared with a feature map of {map} channels"
-    )]
+    #[error("descriptors of {queries} channels cannot be compared with a feature map of {map} channels")]
     ChannelMismatch {
         /// Channels of the queries.
         queries: usize,
@@ -174,9 +170,7 @@ pub enum Error {
         fit: Grid,
     },
     /// Not one similarity is a finite number, so that there is no best one.
-    #[error(
-        "no similarity is a finite number: the model gave NaN or infinite descriptors for this pair of images"
-    )]
+    #[error("no similarity is a finite number: the model gave NaN or infinite descriptors for this pair of images")]
     NoFiniteSimilarity,
     /// A temperature or sigma that is zero, negative or not finite.
     #[error("the {name} must be a finite number above 0, not {value}")]
@@ -195,9 +189,7 @@ pub enum Error {
         max: u32,
     },
     /// A matcher on the command line that cannot be read.
-    #[error(
-        "`{text}` is no matcher: {reason}; write for example window_soft_argmax:window=5,temperature=0.05"
-    )]
+    #[error("`{text}` is no matcher: {reason}; write for example window_soft_argmax:window=5,temperature=0.05")]
     MatcherSyntax {
         /// What was written.
         text: String,

@@ -22,11 +22,7 @@ impl<'a> FeatureMap<'a> {
     ///
     /// # Errors
     /// [`Error::Shape`] unless there are h × w × c numbers, and at least one.
-    pub fn new(
-        grid: Grid,
-        channels: usize,
-        data: impl Into<Cow<'a, [f32]>>,
-    ) -> Result<FeatureMap<'a>, Error> {
+    pub fn new(grid: Grid, channels: usize, data: impl Into<Cow<'a, [f32]>>) -> Result<FeatureMap<'a>, Error> {
         let data = data.into();
         check_shape("feature map", grid.len(), channels, data.len())?;
         if data.is_empty() {
@@ -37,11 +33,7 @@ impl<'a> FeatureMap<'a> {
                 found: 0,
             });
         }
-        Ok(FeatureMap {
-            grid,
-            channels,
-            data,
-        })
+        Ok(FeatureMap { grid, channels, data })
     }
 
     /// Rows and columns of tokens.
@@ -70,20 +62,12 @@ impl<'a> FeatureMap<'a> {
 
     /// Each token divided by its Euclidean length; a token of zeros stays one.
     pub fn normalised(&self) -> FeatureMap<'static> {
-        FeatureMap {
-            grid: self.grid,
-            channels: self.channels,
-            data: Cow::Owned(unit_rows(&self.data, self.channels)),
-        }
+        FeatureMap { grid: self.grid, channels: self.channels, data: Cow::Owned(unit_rows(&self.data, self.channels)) }
     }
 
     /// The same map, independent of what it borrowed from.
     pub fn into_owned(self) -> FeatureMap<'static> {
-        FeatureMap {
-            grid: self.grid,
-            channels: self.channels,
-            data: Cow::Owned(self.data.into_owned()),
-        }
+        FeatureMap { grid: self.grid, channels: self.channels, data: Cow::Owned(self.data.into_owned()) }
     }
 
     /// Reads the map at points in token units (centres at + 0.5), one descriptor each; the values are not normalised again.
@@ -93,16 +77,11 @@ impl<'a> FeatureMap<'a> {
         let mut data = Vec::with_capacity(points.len() * self.channels);
         for &point in points {
             match sampling {
-                Sampling::Nearest => {
-                    data.extend_from_slice(self.token_at(self.grid.token_at(point)))
-                }
+                Sampling::Nearest => data.extend_from_slice(self.token_at(self.grid.token_at(point))),
                 Sampling::Bilinear => data.extend(self.between(point)),
             }
         }
-        Descriptors {
-            channels: self.channels,
-            data,
-        }
+        Descriptors { channels: self.channels, data }
     }
 
     fn between(&self, point: Point) -> Vec<f32> {
@@ -147,11 +126,7 @@ impl FromStr for Sampling {
         match text {
             "bilinear" => Ok(Sampling::Bilinear),
             "nearest" => Ok(Sampling::Nearest),
-            _ => Err(Error::UnknownChoice {
-                what: "sampling",
-                found: text.to_owned(),
-                choices: "bilinear, nearest",
-            }),
+            _ => Err(Error::UnknownChoice { what: "sampling", found: text.to_owned(), choices: "bilinear, nearest" }),
         }
     }
 }
@@ -171,10 +146,7 @@ impl Descriptors {
     pub fn new(channels: usize, data: Vec<f32>) -> Result<Descriptors, Error> {
         let rows = data.len().checked_div(channels).unwrap_or(0);
         check_shape("list of descriptors", rows, channels.max(1), data.len())?;
-        Ok(Descriptors {
-            channels: channels.max(1),
-            data,
-        })
+        Ok(Descriptors { channels: channels.max(1), data })
     }
 
     /// How many there are.
@@ -204,29 +176,12 @@ impl Descriptors {
 
     /// Each descriptor divided by its Euclidean length; one of zeros stays one.
     pub fn normalised(&self) -> Descriptors {
-        Descriptors {
-            channels: self.channels,
-            data: unit_rows(&self.data, self.channels),
-        }
+        Descriptors { channels: self.channels, data: unit_rows(&self.data, self.channels) }
     }
 }
 
-fn check_shape(
-    what: &'static str,
-    rows: usize,
-    channels: usize,
-    found: usize,
-) -> Result<(), Error> {
-    if rows.checked_mul(channels) == Some(found) {
-        Ok(())
-    } else {
-        Err(Error::Shape {
-            what,
-            rows,
-            channels,
-            found,
-        })
-    }
+fn check_shape(what: &'static str, rows: usize, channels: usize, found: usize) -> Result<(), Error> {
+    if rows.checked_mul(channels) == Some(found) { Ok(()) } else { Err(Error::Shape { what, rows, channels, found }) }
 }
 
 fn unit_rows(data: &[f32], channels: usize) -> Vec<f32> {

@@ -34,10 +34,7 @@ impl Point {
 
     /// The nearest point of an image of this size, edges included.
     pub fn clamped_to(self, size: Size) -> Point {
-        Point::new(
-            self.x.clamp(0.0, f64::from(size.width)),
-            self.y.clamp(0.0, f64::from(size.height)),
-        )
+        Point::new(self.x.clamp(0.0, f64::from(size.width)), self.y.clamp(0.0, f64::from(size.height)))
     }
 }
 
@@ -56,14 +53,18 @@ impl From<Point> for [f64; 2] {
 #[cfg(feature = "openapi")]
 impl utoipa::PartialSchema for Point {
     fn schema() -> utoipa::openapi::RefOr<utoipa::openapi::schema::Schema> {
-        use utoipa::openapi::schema::{
-            ArrayBuilder, KnownFormat, ObjectBuilder, SchemaFormat, Type,
-        };
+        use utoipa::openapi::schema::{ArrayBuilder, KnownFormat, ObjectBuilder, SchemaFormat, Type};
         ArrayBuilder::new()
-            .items(ObjectBuilder::new().schema_type(Type::Number).format(Some(SchemaFormat::KnownFormat(KnownFormat::Double))))
+            .items(
+                ObjectBuilder::new()
+                    .schema_type(Type::Number)
+                    .format(Some(SchemaFormat::KnownFormat(KnownFormat::Double))),
+            )
             .min_items(Some(2))
             .max_items(Some(2))
-            .description(Some("[x, y] in continuous pixels of the image as displayed; the origin is its top-left corner."))
+            .description(Some(
+                "[x, y] in continuous pixels of the image as displayed; the origin is its top-left corner.",
+            ))
             .build()
             .into()
     }
@@ -122,10 +123,7 @@ impl Grid {
 
     /// Centre of the token with this row-major index, in token units. The grid must not be empty.
     pub fn centre(self, index: usize) -> Point {
-        Point::new(
-            (index % self.width) as f64 + 0.5,
-            (index / self.width) as f64 + 0.5,
-        )
+        Point::new((index % self.width) as f64 + 0.5, (index / self.width) as f64 + 0.5)
     }
 
     /// Row-major index of the token that covers a point in token units, the nearest one for a point outside.
@@ -179,10 +177,7 @@ pub fn check_points(points: &[Point], image: Size) -> Result<(), Error> {
 
 /// The half of [`check_points`] that annotations must pass too, some of which lie beyond the image's edges.
 pub(crate) fn check_finite(points: &[Point]) -> Result<(), Error> {
-    match points
-        .iter()
-        .position(|point| !(point.x.is_finite() && point.y.is_finite()))
-    {
+    match points.iter().position(|point| !(point.x.is_finite() && point.y.is_finite())) {
         Some(index) => Err(Error::KeypointNotFinite { index }),
         None => Ok(()),
     }

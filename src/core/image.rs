@@ -29,12 +29,7 @@ pub struct DecodeLimits {
 
 impl Default for DecodeLimits {
     fn default() -> DecodeLimits {
-        DecodeLimits {
-            max_width: 16_384,
-            max_height: 16_384,
-            max_pixels: 64 << 20,
-            max_alloc: 512 << 20,
-        }
+        DecodeLimits { max_width: 16_384, max_height: 16_384, max_pixels: 64 << 20, max_alloc: 512 << 20 }
     }
 }
 
@@ -68,11 +63,7 @@ impl Photo {
     pub fn from_rgb(size: Size, rgb: Vec<u8>) -> Result<Photo, Error> {
         let expected = size.pixels().saturating_mul(3);
         if expected == 0 || rgb.len() as u64 != expected {
-            return Err(Error::PhotoLength {
-                size,
-                expected,
-                found: rgb.len(),
-            });
+            return Err(Error::PhotoLength { size, expected, found: rgb.len() });
         }
         Ok(Photo { size, rgb })
     }

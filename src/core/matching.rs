@@ -84,27 +84,15 @@ pub struct Candidate {
 /// # Errors
 /// [`Error::KeypointNotFinite`]; [`Error::GridMismatch`] if a map is not of its fit's grid; [`Error::ChannelMismatch`] if
 /// the maps are of different models; [`Error::NoFiniteSimilarity`] if the model gave nothing but NaN for the pair.
-pub fn run(
-    source: &View<'_>,
-    target: &View<'_>,
-    points: &[Point],
-    settings: &Settings,
-) -> Result<Vec<Match>, Error> {
+pub fn run(source: &View<'_>, target: &View<'_>, points: &[Point], settings: &Settings) -> Result<Vec<Match>, Error> {
     check_finite(points)?;
     check_grid(source)?;
     let target = Side::new(target)?;
     // normalised only if it is searched
-    let back = if settings.cycle {
-        Some(Side::new(source)?)
-    } else {
-        None
-    };
+    let back = if settings.cycle { Some(Side::new(source)?) } else { None };
     let mut matches = Vec::with_capacity(points.len());
     for chunk in points.chunks(CHUNK) {
-        let tokens: Vec<Point> = chunk
-            .iter()
-            .map(|&point| source.fit.to_token(point))
-            .collect();
+        let tokens: Vec<Point> = chunk.iter().map(|&point| source.fit.to_token(point)).collect();
         let rows = target.rows(&source.features.sample(&tokens, settings.sampling))?;
         let mut peaks = Vec::with_capacity(chunk.len());
         for row in rows.chunks_exact(target.len()) {
@@ -115,11 +103,7 @@ pub fn run(
         if let Some(back) = &back {
             let rows = back.rows(&target.view.features.sample(&peaks, settings.sampling))?;
             let at = matches.len() - chunk.len();
-            for ((found, row), &point) in matches[at..]
-                .iter_mut()
-                .zip(rows.chunks_exact(back.len()))
-                .zip(chunk)
-            {
+            for ((found, row), &point) in matches[at..].iter_mut().zip(rows.chunks_exact(back.len())).zip(chunk) {
                 let returned = peak(row, back.view.features.grid(), &settings.matcher)?.point;
                 found.cycle_error = Some(back.to_image(returned).distance(point));
             }
@@ -137,10 +121,7 @@ struct Side<'a> {
 impl<'a> Side<'a> {
     fn new(view: &'a View<'a>) -> Result<Side<'a>, Error> {
         check_grid(view)?;
-        Ok(Side {
-            view,
-            normalised: view.features.normalised(),
-        })
+        Ok(Side { view, normalised: view.features.normalised() })
     }
 
     /// Tokens in a row of similarities.
@@ -167,21 +148,12 @@ impl<'a> Side<'a> {
     /// Every token that takes part has its centre in the image, and so has every mean of them. The exception is a letterboxed
     /// strip thinner than a patch, whose only tokens have their centres beside it: the nearest point of the image is meant.
     fn to_image(&self, token: Point) -> Point {
-        self.view
-            .fit
-            .from_token(token)
-            .clamped_to(self.view.fit.image())
+        self.view.fit.from_token(token).clamped_to(self.view.fit.image())
     }
 
     fn report(&self, row: &[f32], peak: &Peak, settings: &Settings) -> Result<Match, Error> {
         let matcher = &settings.matcher;
-        let candidates = candidates(
-            row,
-            self.normalised.grid(),
-            matcher,
-            settings.top_k,
-            matcher.radius(),
-        )?;
+        let candidates = candidates(row, self.normalised.grid(), matcher, settings.top_k, matcher.radius())?;
         Ok(Match {
             point: self.to_image(peak.point),
             similarity: peak.similarity,
@@ -202,9 +174,5 @@ impl<'a> Side<'a> {
 
 fn check_grid(view: &View<'_>) -> Result<(), Error> {
     let (map, fit) = (view.features.grid(), view.fit.grid());
-    if map == fit {
-        Ok(())
-    } else {
-        Err(Error::GridMismatch { map, fit })
-    }
+    if map == fit { Ok(()) } else { Err(Error::GridMismatch { map, fit }) }
 }

@@ -23,7 +23,8 @@ pub fn environment() -> Result<Environment, Error> {
     let wrong = |reason: String| Error::Library { path: path.clone(), reason };
     // `init_from` answers with an error where plain `init` panics.
     let builder = ort::init_from(&path).map_err(|error| wrong(error.to_string()))?;
-    let environment = builder.with_name("homolog").with_telemetry(false).build().map_err(|error| wrong(error.to_string()))?;
+    let environment =
+        builder.with_name("homolog").with_telemetry(false).build().map_err(|error| wrong(error.to_string()))?;
     tracing::info!(library = %path.display(), "ONNX Runtime loaded");
     *kept = Some(environment.clone());
     Ok(environment)

@@ -9,7 +9,12 @@ use ort::{
 use std::{borrow::Cow, path::Path};
 
 /// Loads `path` for `provider` with `threads` threads.
-pub(crate) fn load(environment: &Environment, path: &Path, provider: Provider, threads: usize) -> Result<Session, Error> {
+pub(crate) fn load(
+    environment: &Environment,
+    path: &Path,
+    provider: Provider,
+    threads: usize,
+) -> Result<Session, Error> {
     let make = || -> Result<Session, String> {
         let text = |error: ort::Error<SessionBuilder>| error.to_string();
         let mut builder = SessionBuilder::new(environment)
@@ -37,7 +42,12 @@ pub(crate) fn backbone(session: &mut Session, image: Tensor<f32>, options: &RunO
 }
 
 /// Runs a head: `tokens` and the grid → `descriptors [batch, h, w, channels]`.
-pub(crate) fn head(session: &mut Session, tokens: DynValue, grid: [i64; 2], options: &RunOptions) -> Result<DynValue, String> {
+pub(crate) fn head(
+    session: &mut Session,
+    tokens: DynValue,
+    grid: [i64; 2],
+    options: &RunOptions,
+) -> Result<DynValue, String> {
     let grid = Tensor::from_array(([2usize], grid.to_vec())).map_err(|error| error.to_string())?;
     run(session, vec![("tokens".into(), tokens.into()), ("grid".into(), grid.into())], "descriptors", options)
 }

@@ -123,9 +123,10 @@ pub fn demo(out: &Path, seed: u64) -> Result<Manifest, Error> {
         fit: FitMode::Squash,
         resolutions: vec![112, 224, 336, 448],
         default_resolution: Some(336),
-        description: "A small DINOv2-shaped network with random weights: it shows the service at work and finds look-alike \
+        description:
+            "A small DINOv2-shaped network with random weights: it shows the service at work and finds look-alike \
                       colours and edges, not parts. Its accuracy means nothing."
-            .into(),
+                .into(),
         provenance: Provenance {
             checkpoint: format!("random weights, seed {seed}"),
             seed: Some(seed),

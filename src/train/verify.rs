@@ -133,7 +133,14 @@ fn timed(
 
 fn row(engine: &Engine, size: Size, milliseconds: f64, relative_error: Option<f64>) -> Row {
     let Size { width, height } = size;
-    Row { height, width, provider: engine.provider().to_string(), milliseconds, relative_error, peak_rss_mib: peak_rss_mib() }
+    Row {
+        height,
+        width,
+        provider: engine.provider().to_string(),
+        milliseconds,
+        relative_error,
+        peak_rss_mib: peak_rss_mib(),
+    }
 }
 
 /// `VmHWM` of `/proc/self/status`.

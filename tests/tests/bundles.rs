@@ -30,7 +30,7 @@ fn edit(bundle: &Path, from: &str, to: &str) {
 }
 
 fn refusal(bundle: &Path) -> String {
-    Bundle::open(bundle).err().expect("the bundle must be refused").to_string()
+    Bundle::open(bundle).expect_err("the bundle must be refused").to_string()
 }
 
 #[test]

@@ -111,7 +111,9 @@ impl Checkpoint {
                 path: path.into(),
                 reason: "it is a pickle of PyTorch before 1.6; load it with a newer PyTorch and save it again".into(),
             }),
-            _ => Err(Error::NotACheckpoint { path: path.into(), reason: "its first bytes are those of neither".into() }),
+            _ => {
+                Err(Error::NotACheckpoint { path: path.into(), reason: "its first bytes are those of neither".into() })
+            }
         }
     }
 

@@ -254,7 +254,7 @@ impl Machine<'_> {
     /// Adds to the list or dictionary on top; what is added to an opaque value is dropped.
     fn extend(&mut self, items: Vec<Value>) -> Result<(), String> {
         match *self.top()? {
-            Value::Dictionary(_) if items.len() % 2 != 0 => Err("a key without a value".into()),
+            Value::Dictionary(_) if !items.len().is_multiple_of(2) => Err("a key without a value".into()),
             Value::Sequence(index) | Value::Dictionary(index) => {
                 self.arena[index].extend(items);
                 Ok(())
@@ -348,7 +348,8 @@ impl Machine<'_> {
     }
 
     fn take(&mut self, count: usize) -> Result<&[u8], String> {
-        let end = self.at.checked_add(count).filter(|&end| end <= self.bytes.len()).ok_or("the pickle ends too soon")?;
+        let end =
+            self.at.checked_add(count).filter(|&end| end <= self.bytes.len()).ok_or("the pickle ends too soon")?;
         let taken = &self.bytes[self.at..end];
         self.at = end;
         Ok(taken)

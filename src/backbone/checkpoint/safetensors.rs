@@ -35,11 +35,14 @@ impl Files {
         let index = match path.is_dir() {
             true if path.join(INDEX).is_file() => path.join(INDEX),
             true if path.join(SINGLE).is_file() => return Files::open(&path.join(SINGLE)),
-            true => return Err(not(path, format!("the folder has neither {INDEX} nor {SINGLE}"))),
+            true => {
+                return Err(not(path, format!("the folder has neither {INDEX} nor {SINGLE}")));
+            }
             false => path.to_path_buf(),
         };
         let text = std::fs::read_to_string(&index).map_err(Error::io(&index))?;
-        let parsed: Index = serde_json::from_str(&text).map_err(|error| not(&index, format!("as an index: {error}")))?;
+        let parsed: Index =
+            serde_json::from_str(&text).map_err(|error| not(&index, format!("as an index: {error}")))?;
         let folder = index.parent().unwrap_or(Path::new("."));
         let names: BTreeSet<&String> = parsed.weight_map.values().collect();
         let shards = names
@@ -66,7 +69,9 @@ impl Files {
             safetensors::Dtype::F32 => Dtype::F32,
             safetensors::Dtype::F16 => Dtype::F16,
             safetensors::Dtype::BF16 => Dtype::Bf16,
-            other => return Err(Error::Tensor { name: name.into(), reason: format!("type {other:?} is no float") }),
+            other => {
+                return Err(Error::Tensor { name: name.into(), reason: format!("type {other:?} is no float") });
+            }
         };
         // The header was checked against the file's length when it was opened.
         let bytes = &shard.map[shard.data + info.data_offsets.0..shard.data + info.data_offsets.1];

@@ -13,17 +13,9 @@ use homolog_core::bundle::Feature;
 ///
 /// # Errors
 /// Whatever reading a weight or writing the files meets.
-pub fn backbone(
-    graph: &mut GraphBuilder,
-    weights: &Weights,
-    config: &Config,
-    split: usize,
-) -> Result<(), Error> {
-    let image = graph.input(
-        "image",
-        data_type::FLOAT,
-        &[("batch", -1), ("channels", 3), ("height", -1), ("width", -1)],
-    );
+pub fn backbone(graph: &mut GraphBuilder, weights: &Weights, config: &Config, split: usize) -> Result<(), Error> {
+    let image =
+        graph.input("image", data_type::FLOAT, &[("batch", -1), ("channels", 3), ("height", -1), ("width", -1)]);
     let tokens = embed(graph, weights, config, &image)?;
     let mut stream = Stream::enter(graph, weights, &tokens, config.width, config.heads, EPSILON);
     for block in 0..split {
@@ -57,8 +49,7 @@ pub fn head(
         Feature::PreNorm => stream.leave(),
         Feature::PostNorm => stream.leave_normed("norm")?,
     };
-    let (start, end, axis) =
-        (graph.ints(&[config.prefix() as i64]), graph.ints(&[i64::MAX]), graph.ints(&[1]));
+    let (start, end, axis) = (graph.ints(&[config.prefix() as i64]), graph.ints(&[i64::MAX]), graph.ints(&[1]));
     let patches = graph.node("Slice", &[&all, &start, &end, &axis], &[]);
     let batch = graph.node("Shape", &[&tokens], &[Attribute::Int("end", 1)]);
     let channels = graph.ints(&[width]);

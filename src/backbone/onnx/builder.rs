@@ -179,8 +179,7 @@ impl GraphBuilder {
     }
 
     fn initializer(&mut self, name: &str, dtype: i32, shape: &[usize], raw: Vec<u8>) -> Result<Value, Error> {
-        let mut tensor =
-            TensorProto { dims: dims(shape), data_type: dtype, name: name.into(), ..Default::default() };
+        let mut tensor = TensorProto { dims: dims(shape), data_type: dtype, name: name.into(), ..Default::default() };
         if raw.len() < EXTERNAL_FROM {
             tensor.raw_data = raw;
         } else {
@@ -237,11 +236,7 @@ fn attribute(attribute: &Attribute) -> AttributeProto {
 
 fn value_info(name: &str, dtype: i32, sizes: &[(&str, i64)]) -> proto::ValueInfoProto {
     let dim = |(name, size): &(&str, i64)| proto::DimensionProto {
-        value: Some(if *size < 0 {
-            proto::Dimension::Name((*name).into())
-        } else {
-            proto::Dimension::Size(*size)
-        }),
+        value: Some(if *size < 0 { proto::Dimension::Name((*name).into()) } else { proto::Dimension::Size(*size) }),
     };
     let shape = proto::TensorShapeProto { dim: sizes.iter().map(dim).collect() };
     let tensor = proto::TensorTypeProto { elem_type: dtype, shape: Some(shape) };

@@ -2,9 +2,9 @@
 
 use super::{BACKBONE, HEAD, is_plain};
 use crate::{
+    features::Sampling,
     geometry::FitMode,
     image::{Interpolation, Normalisation},
-    features::Sampling,
     matching::Matcher,
 };
 use serde::{Deserialize, Serialize};
@@ -211,7 +211,10 @@ impl Manifest {
         )?;
         let sane = |values: [f32; 3]| values.iter().all(|value| value.is_finite());
         let Normalisation { mean, std } = self.normalisation;
-        must(sane(mean) && sane(std) && std.iter().all(|std| *std > 0.0), "normalisation: mean or std is no such".into())?;
+        must(
+            sane(mean) && sane(std) && std.iter().all(|std| *std > 0.0),
+            "normalisation: mean or std is no such".into(),
+        )?;
         must(!self.resolutions.is_empty(), "resolutions: none is offered".into())?;
         must(self.resolutions.is_sorted_by(|a, b| a < b), "resolutions: not ascending".into())?;
         for side in &self.resolutions {

@@ -41,11 +41,9 @@ impl FromStr for FitMode {
             "squash" => Ok(FitMode::Squash),
             "letterbox" => Ok(FitMode::Letterbox),
             "aspect" => Ok(FitMode::Aspect),
-            _ => Err(Error::UnknownChoice {
-                what: "fit",
-                found: text.to_owned(),
-                choices: "squash, letterbox, aspect",
-            }),
+            _ => {
+                Err(Error::UnknownChoice { what: "fit", found: text.to_owned(), choices: "squash, letterbox, aspect" })
+            }
         }
     }
 }
@@ -77,12 +75,7 @@ impl Fit {
     /// [`Error::FitZero`] if a number is 0, [`Error::FitResolution`] if `resolution` is no multiple of `patch`.
     pub fn new(mode: FitMode, image: Size, resolution: u32, patch: u32) -> Result<Fit, Error> {
         if image.width == 0 || image.height == 0 || resolution == 0 || patch == 0 {
-            return Err(Error::FitZero {
-                width: image.width,
-                height: image.height,
-                resolution,
-                patch,
-            });
+            return Err(Error::FitZero { width: image.width, height: image.height, resolution, patch });
         }
         if !resolution.is_multiple_of(patch) {
             return Err(Error::FitResolution { resolution, patch });
@@ -90,28 +83,15 @@ impl Fit {
         let square = Size::new(resolution, resolution);
         let long = image.width.max(image.height);
         let sides = |unit: u32| {
-            Size::new(
-                scaled(image.width, resolution, long, unit),
-                scaled(image.height, resolution, long, unit),
-            )
+            Size::new(scaled(image.width, resolution, long, unit), scaled(image.height, resolution, long, unit))
         };
         let (input, content) = match mode {
             FitMode::Squash => (square, square),
             FitMode::Letterbox => (square, sides(1)),
             FitMode::Aspect => (sides(patch), sides(patch)),
         };
-        let offset = (
-            (input.width - content.width) / 2,
-            (input.height - content.height) / 2,
-        );
-        Ok(Fit {
-            mode,
-            image,
-            input,
-            content,
-            offset,
-            patch,
-        })
+        let offset = ((input.width - content.width) / 2, (input.height - content.height) / 2);
+        Ok(Fit { mode, image, input, content, offset, patch })
     }
 
     /// How the image was fitted.
@@ -146,29 +126,22 @@ impl Fit {
 
     /// Rows and columns of tokens on the canvas.
     pub fn grid(&self) -> Grid {
-        Grid::new(
-            (self.input.height / self.patch) as usize,
-            (self.input.width / self.patch) as usize,
-        )
+        Grid::new((self.input.height / self.patch) as usize, (self.input.width / self.patch) as usize)
     }
 
     /// From pixels of the image to pixels of the canvas.
     pub fn to_input(&self, p: Point) -> Point {
         Point::new(
-            p.x * f64::from(self.content.width) / f64::from(self.image.width)
-                + f64::from(self.offset.0),
-            p.y * f64::from(self.content.height) / f64::from(self.image.height)
-                + f64::from(self.offset.1),
+            p.x * f64::from(self.content.width) / f64::from(self.image.width) + f64::from(self.offset.0),
+            p.y * f64::from(self.content.height) / f64::from(self.image.height) + f64::from(self.offset.1),
         )
     }
 
     /// From pixels of the canvas to pixels of the image: the inverse of [`to_input`](Fit::to_input).
     pub fn to_image(&self, p: Point) -> Point {
         Point::new(
-            (p.x - f64::from(self.offset.0)) * f64::from(self.image.width)
-                / f64::from(self.content.width),
-            (p.y - f64::from(self.offset.1)) * f64::from(self.image.height)
-                / f64::from(self.content.height),
+            (p.x - f64::from(self.offset.0)) * f64::from(self.image.width) / f64::from(self.content.width),
+            (p.y - f64::from(self.offset.1)) * f64::from(self.image.height) / f64::from(self.content.height),
         )
     }
 
@@ -180,10 +153,7 @@ impl Fit {
 
     /// From token units to pixels of the image: the inverse of [`to_token`](Fit::to_token).
     pub fn from_token(&self, p: Point) -> Point {
-        self.to_image(Point::new(
-            p.x * f64::from(self.patch),
-            p.y * f64::from(self.patch),
-        ))
+        self.to_image(Point::new(p.x * f64::from(self.patch), p.y * f64::from(self.patch)))
     }
 
     /// Rows and columns of the tokens that see the image: those whose centre lies in the content, edges included.
@@ -202,12 +172,7 @@ impl Fit {
 /// `side · resolution / long`, rounded to the nearest multiple of `unit` (halves up), at least one `unit`.
 fn scaled(side: u32, resolution: u32, long: u32, unit: u32) -> u32 {
     // u128: the product of two u32 and the doubling for the rounding do not fit u64
-    let (side, resolution, long, unit) = (
-        u128::from(side),
-        u128::from(resolution),
-        u128::from(long),
-        u128::from(unit),
-    );
+    let (side, resolution, long, unit) = (u128::from(side), u128::from(resolution), u128::from(long), u128::from(unit));
     let units = (2 * side * resolution + long * unit) / (2 * long * unit);
     u32::try_from(units.max(1) * unit).unwrap_or(u32::MAX) // never beyond `resolution`, since side ≤ long
 }
@@ -215,17 +180,9 @@ fn scaled(side: u32, resolution: u32, long: u32, unit: u32) -> u32 {
 /// Tokens of an axis whose centre lies in `[start, start + length]`; the token of the middle if there is none.
 fn centres_within(start: u32, length: u32, patch: u32, tokens: usize) -> Range<usize> {
     // in half pixels, so that the centre (2j + 1)·p/2 is a whole number: exact at the edges
-    let (start, end, patch) = (
-        2 * u64::from(start),
-        2 * (u64::from(start) + u64::from(length)),
-        u64::from(patch),
-    );
+    let (start, end, patch) = (2 * u64::from(start), 2 * (u64::from(start) + u64::from(length)), u64::from(patch));
     let first = start.saturating_sub(patch).div_ceil(2 * patch) as usize;
-    let past = if end < patch {
-        0
-    } else {
-        ((end - patch) / (2 * patch) + 1) as usize
-    };
+    let past = if end < patch { 0 } else { ((end - patch) / (2 * patch) + 1) as usize };
     if first < past {
         first..past.min(tokens)
     } else {

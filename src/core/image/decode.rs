@@ -55,17 +55,10 @@ impl<'a> File<'a> {
             ImageFormat::Png => "PNG",
             ImageFormat::WebP => "WebP",
             other => {
-                return Err(Error::ImageFormatUnsupported {
-                    format: format!("{other:?}").to_uppercase(),
-                });
+                return Err(Error::ImageFormatUnsupported { format: format!("{other:?}").to_uppercase() });
             }
         };
-        let file = File {
-            bytes,
-            limits,
-            format,
-            name,
-        };
+        let file = File { bytes, limits, format, name };
         // the decoder makes room for what a chunk claims, so the claims are checked first
         if format == ImageFormat::WebP && !file.is_complete() {
             return Err(Error::ImageTruncated { format: name });
@@ -90,21 +83,10 @@ impl<'a> File<'a> {
     }
 
     fn check_header(&self, size: Size, decoded: u64) -> Result<(), Error> {
-        let &DecodeLimits {
-            max_width,
-            max_height,
-            max_pixels,
-            max_alloc,
-        } = self.limits;
+        let &DecodeLimits { max_width, max_height, max_pixels, max_alloc } = self.limits;
         if size.width > max_width || size.height > max_height || size.pixels() > max_pixels {
             let Size { width, height } = size;
-            return Err(Error::ImageTooLarge {
-                width,
-                height,
-                max_width,
-                max_height,
-                max_pixels,
-            });
+            return Err(Error::ImageTooLarge { width, height, max_width, max_height, max_pixels });
         }
         if decoded.saturating_add(size.pixels().saturating_mul(3)) > max_alloc {
             return Err(Error::ImageMemory { limit: max_alloc });
@@ -114,9 +96,7 @@ impl<'a> File<'a> {
 
     fn failed(&self, error: ImageError) -> Error {
         match error {
-            ImageError::Limits(_) => Error::ImageMemory {
-                limit: self.limits.max_alloc,
-            },
+            ImageError::Limits(_) => Error::ImageMemory { limit: self.limits.max_alloc },
             ImageError::IoError(error) if error.kind() == ErrorKind::UnexpectedEof => {
                 Error::ImageTruncated { format: self.name }
             }
@@ -127,10 +107,7 @@ impl<'a> File<'a> {
     }
 
     fn undecodable(&self, reason: String) -> Error {
-        Error::ImageUndecodable {
-            format: self.name,
-            reason,
-        }
+        Error::ImageUndecodable { format: self.name, reason }
     }
 
     /// As Pillow's `convert("RGB")`: alpha dropped (not blended), grey repeated, of 16 bits the upper 8.
@@ -138,29 +115,16 @@ impl<'a> File<'a> {
         let (width, height) = (image.width(), image.height());
         let rgb = match image {
             DynamicImage::ImageRgb8(rgb) => return Ok(rgb),
-            DynamicImage::ImageRgba8(rgba) => {
-                rgba.pixels().flat_map(|p| [p[0], p[1], p[2]]).collect()
-            }
+            DynamicImage::ImageRgba8(rgba) => rgba.pixels().flat_map(|p| [p[0], p[1], p[2]]).collect(),
             DynamicImage::ImageLuma8(grey) => grey.pixels().flat_map(|p| [p[0]; 3]).collect(),
             DynamicImage::ImageLumaA8(grey) => grey.pixels().flat_map(|p| [p[0]; 3]).collect(),
-            DynamicImage::ImageRgb16(rgb) => rgb
-                .pixels()
-                .flat_map(|p| [p[0], p[1], p[2]].map(upper))
-                .collect(),
-            DynamicImage::ImageRgba16(rgba) => rgba
-                .pixels()
-                .flat_map(|p| [p[0], p[1], p[2]].map(upper))
-                .collect(),
-            DynamicImage::ImageLuma16(grey) => {
-                grey.pixels().flat_map(|p| [upper(p[0]); 3]).collect()
-            }
-            DynamicImage::ImageLumaA16(grey) => {
-                grey.pixels().flat_map(|p| [upper(p[0]); 3]).collect()
-            }
+            DynamicImage::ImageRgb16(rgb) => rgb.pixels().flat_map(|p| [p[0], p[1], p[2]].map(upper)).collect(),
+            DynamicImage::ImageRgba16(rgba) => rgba.pixels().flat_map(|p| [p[0], p[1], p[2]].map(upper)).collect(),
+            DynamicImage::ImageLuma16(grey) => grey.pixels().flat_map(|p| [upper(p[0]); 3]).collect(),
+            DynamicImage::ImageLumaA16(grey) => grey.pixels().flat_map(|p| [upper(p[0]); 3]).collect(),
             other => return Err(self.undecodable(format!("its pixels are {:?}", other.color()))),
         };
-        RgbImage::from_raw(width, height, rgb)
-            .ok_or_else(|| self.undecodable("its pixels are incomplete".to_owned()))
+        RgbImage::from_raw(width, height, rgb).ok_or_else(|| self.undecodable("its pixels are incomplete".to_owned()))
     }
 }
 

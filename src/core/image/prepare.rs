@@ -19,10 +19,7 @@ pub struct Normalisation {
 
 impl Normalisation {
     /// The statistics of ImageNet, which DINOv2, DINOv3 and (times 255) SAM were trained with.
-    pub const IMAGENET: Normalisation = Normalisation {
-        mean: [0.485, 0.456, 0.406],
-        std: [0.229, 0.224, 0.225],
-    };
+    pub const IMAGENET: Normalisation = Normalisation { mean: [0.485, 0.456, 0.406], std: [0.229, 0.224, 0.225] };
 
     /// `(value / 255 − mean) / std` of all 256 values of a channel, in f32 and in this order, as torchvision computes it.
     fn table(&self, channel: usize) -> [f32; 256] {
@@ -80,36 +77,20 @@ pub fn prepare(
     normalisation: &Normalisation,
 ) -> Result<Pixels, Error> {
     if photo.size() != fit.image() {
-        return Err(Error::FitForAnotherImage {
-            expected: fit.image(),
-            found: photo.size(),
-        });
+        return Err(Error::FitForAnotherImage { expected: fit.image(), found: photo.size() });
     }
     let content = resize(photo, fit.content(), interpolation)?;
     let (canvas_width, canvas_height) = (fit.input().width as usize, fit.input().height as usize);
-    let (width, left, top) = (
-        fit.content().width as usize,
-        fit.offset().0 as usize,
-        fit.offset().1 as usize,
-    );
+    let (width, left, top) = (fit.content().width as usize, fit.offset().0 as usize, fit.offset().1 as usize);
     let mut data = vec![0.0; 3 * canvas_width * canvas_height];
-    for (channel, plane) in data
-        .chunks_exact_mut(canvas_width * canvas_height)
-        .enumerate()
-    {
+    for (channel, plane) in data.chunks_exact_mut(canvas_width * canvas_height).enumerate() {
         let table = normalisation.table(channel);
         let rows = plane.chunks_exact_mut(canvas_width).skip(top);
         for (row, pixels) in rows.zip(content.rgb().chunks_exact(3 * width)) {
-            for (value, pixel) in row[left..left + width]
-                .iter_mut()
-                .zip(pixels.chunks_exact(3))
-            {
+            for (value, pixel) in row[left..left + width].iter_mut().zip(pixels.chunks_exact(3)) {
                 *value = table[usize::from(pixel[channel])];
             }
         }
     }
-    Ok(Pixels {
-        size: fit.input(),
-        data,
-    })
+    Ok(Pixels { size: fit.input(), data })
 }

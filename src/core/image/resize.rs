@@ -58,21 +58,13 @@ pub fn resize(photo: &Photo, size: Size, interpolation: Interpolation) -> Result
     // One axis at a time, across before down: the values are rounded and clipped to 8 bits in between, so that the order
     // shows (by up to 11 of 255 at hard edges, bicubic). fast_image_resize by itself begins with the other axis. This is
     // the order of Pillow to version 12; 13 turns it round where the height is reduced much more than the width.
-    let widened = pass(
-        photo,
-        Size::new(size.width, photo.size().height),
-        interpolation,
-    )?;
+    let widened = pass(photo, Size::new(size.width, photo.size().height), interpolation)?;
     pass(&widened, size, interpolation)
 }
 
 fn pass(photo: &Photo, size: Size, interpolation: Interpolation) -> Result<Photo, Error> {
     let from = photo.size();
-    let refused = |reason: String| Error::Resize {
-        from,
-        to: size,
-        reason,
-    };
+    let refused = |reason: String| Error::Resize { from, to: size, reason };
     if size.pixels() == 0 {
         return Err(refused("a side is 0".to_owned()));
     }
@@ -84,8 +76,6 @@ fn pass(photo: &Photo, size: Size, interpolation: Interpolation) -> Result<Photo
         Interpolation::Bilinear => FilterType::Bilinear,
     };
     let options = ResizeOptions::new().resize_alg(ResizeAlg::Convolution(filter));
-    Resizer::new()
-        .resize(&source, &mut target, &options)
-        .map_err(|error| refused(error.to_string()))?;
+    Resizer::new().resize(&source, &mut target, &options).map_err(|error| refused(error.to_string()))?;
     Photo::from_rgb(size, target.into_vec())
 }

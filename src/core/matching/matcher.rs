@@ -90,10 +90,7 @@ impl Matcher {
 
 impl Default for Matcher {
     fn default() -> Matcher {
-        Matcher::WindowSoftArgmax {
-            window: Window::DEFAULT,
-            temperature: Temperature::WINDOW,
-        }
+        Matcher::WindowSoftArgmax { window: Window::DEFAULT, temperature: Temperature::WINDOW }
     }
 }
 
@@ -104,20 +101,11 @@ impl fmt::Display for Matcher {
             Matcher::SoftArgmax { temperature } => {
                 write!(f, "soft_argmax:temperature={temperature}")
             }
-            Matcher::WindowSoftArgmax {
-                window,
-                temperature,
-            } => {
-                write!(
-                    f,
-                    "window_soft_argmax:window={window},temperature={temperature}"
-                )
+            Matcher::WindowSoftArgmax { window, temperature } => {
+                write!(f, "window_soft_argmax:window={window},temperature={temperature}")
             }
             Matcher::KernelSoftArgmax { sigma, temperature } => {
-                write!(
-                    f,
-                    "kernel_soft_argmax:sigma={sigma},temperature={temperature}"
-                )
+                write!(f, "kernel_soft_argmax:sigma={sigma},temperature={temperature}")
             }
         }
     }
@@ -128,32 +116,18 @@ impl FromStr for Matcher {
     type Err = Error;
 
     fn from_str(text: &str) -> Result<Matcher, Error> {
-        let wrong = |reason: String| Error::MatcherSyntax {
-            text: text.to_owned(),
-            reason,
-        };
+        let wrong = |reason: String| Error::MatcherSyntax { text: text.to_owned(), reason };
         let (kind, settings) = text.split_once(':').unwrap_or((text, ""));
         // written as JSON and read by serde, so that both notations have one set of rules
         let mut json = Map::new();
-        json.insert(
-            "kind".to_owned(),
-            Value::String(kind.trim().replace('-', "_")),
-        );
-        for setting in settings
-            .split(',')
-            .map(str::trim)
-            .filter(|setting| !setting.is_empty())
-        {
-            let (name, value) = setting
-                .split_once('=')
-                .ok_or_else(|| wrong(format!("`{setting}` is not of the form name=value")))?;
+        json.insert("kind".to_owned(), Value::String(kind.trim().replace('-', "_")));
+        for setting in settings.split(',').map(str::trim).filter(|setting| !setting.is_empty()) {
+            let (name, value) =
+                setting.split_once('=').ok_or_else(|| wrong(format!("`{setting}` is not of the form name=value")))?;
             let (name, value) = (name.trim(), value.trim());
-            let number = number(value)
-                .ok_or_else(|| wrong(format!("{name} must be a finite number, not `{value}`")))?;
-            if json
-                .insert(name.to_owned(), Value::Number(number))
-                .is_some()
-            {
+            let number =
+                number(value).ok_or_else(|| wrong(format!("{name} must be a finite number, not `{value}`")))?;
+            if json.insert(name.to_owned(), Value::Number(number)).is_some() {
                 return Err(wrong(format!("{name} is given twice")));
             }
         }
@@ -163,8 +137,5 @@ impl FromStr for Matcher {
 
 /// A whole number stays one: a window of `5.0` tokens is refused as it is in JSON.
 fn number(text: &str) -> Option<Number> {
-    text.parse::<u32>()
-        .map(Number::from)
-        .ok()
-        .or_else(|| Number::from_f64(text.parse().ok()?))
+    text.parse::<u32>().map(Number::from).ok().or_else(|| Number::from_f64(text.parse().ok()?))
 }

@@ -54,11 +54,7 @@ pub fn argmax(similarity: &[f32], grid: Grid) -> Result<Peak, Error> {
 ///
 /// # Errors
 /// See the module.
-pub fn soft_argmax(
-    similarity: &[f32],
-    grid: Grid,
-    temperature: Temperature,
-) -> Result<Peak, Error> {
+pub fn soft_argmax(similarity: &[f32], grid: Grid, temperature: Temperature) -> Result<Peak, Error> {
     peak(similarity, grid, &Matcher::SoftArgmax { temperature })
 }
 
@@ -75,14 +71,7 @@ pub fn window_soft_argmax(
     window: Window,
     temperature: Temperature,
 ) -> Result<Peak, Error> {
-    peak(
-        similarity,
-        grid,
-        &Matcher::WindowSoftArgmax {
-            window,
-            temperature,
-        },
-    )
+    peak(similarity, grid, &Matcher::WindowSoftArgmax { window, temperature })
 }
 
 /// Refines an argmax by an expectation over all tokens in which far ones hardly count (kernel soft-argmax).
@@ -99,11 +88,7 @@ pub fn kernel_soft_argmax(
     sigma: Sigma,
     temperature: Temperature,
 ) -> Result<Peak, Error> {
-    peak(
-        similarity,
-        grid,
-        &Matcher::KernelSoftArgmax { sigma, temperature },
-    )
+    peak(similarity, grid, &Matcher::KernelSoftArgmax { sigma, temperature })
 }
 
 /// A rectangle of tokens.
@@ -116,19 +101,13 @@ pub(super) struct Region {
 impl Region {
     /// The square of this radius round a token, clipped at the border.
     pub(super) fn around(index: usize, radius: usize, grid: Grid) -> Region {
-        let clipped = |middle: usize, n: usize| {
-            middle.saturating_sub(radius)..middle.saturating_add(radius + 1).min(n)
-        };
-        Region {
-            rows: clipped(index / grid.width, grid.height),
-            columns: clipped(index % grid.width, grid.width),
-        }
+        let clipped = |middle: usize, n: usize| middle.saturating_sub(radius)..middle.saturating_add(radius + 1).min(n);
+        Region { rows: clipped(index / grid.width, grid.height), columns: clipped(index % grid.width, grid.width) }
     }
 
     /// The row-major indices within.
     pub(super) fn indices(self, grid: Grid) -> impl Iterator<Item = usize> + Clone {
-        self.rows
-            .flat_map(move |i| self.columns.clone().map(move |j| i * grid.width + j))
+        self.rows.flat_map(move |i| self.columns.clone().map(move |j| i * grid.width + j))
     }
 
     fn holds(&self, index: usize, grid: Grid) -> bool {
@@ -146,12 +125,7 @@ impl<'a> Row<'a> {
     pub(super) fn new(similarity: &'a [f32], grid: Grid) -> Result<Row<'a>, Error> {
         if similarity.len() != grid.len() {
             let found = similarity.len();
-            return Err(Error::Shape {
-                what: "row of similarities",
-                rows: grid.height,
-                channels: grid.width,
-                found,
-            });
+            return Err(Error::Shape { what: "row of similarities", rows: grid.height, channels: grid.width, found });
         }
         Ok(Row { similarity, grid })
     }
@@ -160,8 +134,7 @@ impl<'a> Row<'a> {
     pub(super) fn best(&self, eligible: impl Fn(usize) -> bool) -> Option<usize> {
         let mut best: Option<usize> = None;
         for (index, &s) in self.similarity.iter().enumerate() {
-            if s.is_finite() && best.is_none_or(|best| s > self.similarity[best]) && eligible(index)
-            {
+            if s.is_finite() && best.is_none_or(|best| s > self.similarity[best]) && eligible(index) {
                 best = Some(index);
             }
         }
@@ -174,63 +147,39 @@ impl<'a> Row<'a> {
         let centre = self.grid.centre(index);
         let point = match *matcher {
             Matcher::Argmax {} | Matcher::SoftArgmax { .. } => centre,
-            Matcher::WindowSoftArgmax { temperature, .. } => {
-                self.expectation(window.clone(), temperature, |_, s| s)
-            }
+            Matcher::WindowSoftArgmax { temperature, .. } => self.expectation(window.clone(), temperature, |_, s| s),
             Matcher::KernelSoftArgmax { sigma, temperature } => {
                 let spread = 2.0 * f64::from(sigma.get()).powi(2);
                 let kernel = |token: Point, s: f64| {
-                    s * (-((token.x - centre.x).powi(2) + (token.y - centre.y).powi(2)) / spread)
-                        .exp()
+                    s * (-((token.x - centre.x).powi(2) + (token.y - centre.y).powi(2)) / spread).exp()
                 };
                 self.expectation(self.everywhere(), temperature, kernel)
             }
         };
         let similarity = self.similarity[index];
         let outside = self.best(|other| !window.holds(other, self.grid));
-        let ratio = outside
-            .filter(|_| similarity > 0.0)
-            .map(|other| self.similarity[other] / similarity);
-        Peak {
-            point,
-            index,
-            similarity,
-            confidence: self.mass(window, matcher.temperature()),
-            ratio,
-        }
+        let ratio = outside.filter(|_| similarity > 0.0).map(|other| self.similarity[other] / similarity);
+        Peak { point, index, similarity, confidence: self.mass(window, matcher.temperature()), ratio }
     }
 
     fn everywhere(&self) -> Region {
-        Region {
-            rows: 0..self.grid.height,
-            columns: 0..self.grid.width,
-        }
+        Region { rows: 0..self.grid.height, columns: 0..self.grid.width }
     }
 
     /// The tokens of a region that take part, with their similarities.
     fn tokens(&self, region: Region) -> impl Iterator<Item = (usize, f64)> + Clone {
         let finite = |&(_, s): &(usize, f64)| s.is_finite();
-        region
-            .indices(self.grid)
-            .map(|index| (index, f64::from(self.similarity[index])))
-            .filter(finite)
+        region.indices(self.grid).map(|index| (index, f64::from(self.similarity[index]))).filter(finite)
     }
 
     /// The mean of the token centres of a region, weighted by softmax(`score`(centre, similarity) / temperature).
-    fn expectation(
-        &self,
-        region: Region,
-        temperature: Temperature,
-        score: impl Fn(Point, f64) -> f64,
-    ) -> Point {
+    fn expectation(&self, region: Region, temperature: Temperature, score: impl Fn(Point, f64) -> f64) -> Point {
         let scored = self.tokens(region).map(|(index, s)| {
             let centre = self.grid.centre(index);
             (centre, score(centre, s))
         });
         let scored: Vec<(Point, f64)> = scored.collect();
-        let top = scored
-            .iter()
-            .fold(f64::NEG_INFINITY, |top, &(_, score)| top.max(score));
+        let top = scored.iter().fold(f64::NEG_INFINITY, |top, &(_, score)| top.max(score));
         let (mut sum, mut x, mut y) = (0.0, 0.0, 0.0);
         for (centre, score) in scored {
             let weight = ((score - top) / f64::from(temperature.get())).exp();
@@ -243,13 +192,9 @@ impl<'a> Row<'a> {
 
     /// The share of softmax(similarity / temperature) over all tokens that falls into a region.
     fn mass(&self, region: Region, temperature: Temperature) -> f32 {
-        let top = self
-            .tokens(self.everywhere())
-            .fold(f64::NEG_INFINITY, |top, (_, s)| top.max(s));
+        let top = self.tokens(self.everywhere()).fold(f64::NEG_INFINITY, |top, (_, s)| top.max(s));
         let weigh = |region: Region| -> f64 {
-            self.tokens(region)
-                .map(|(_, s)| ((s - top) / f64::from(temperature.get())).exp())
-                .sum()
+            self.tokens(region).map(|(_, s)| ((s - top) / f64::from(temperature.get())).exp()).sum()
         };
         (weigh(region) / weigh(self.everywhere())) as f32
     }

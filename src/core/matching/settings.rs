@@ -9,11 +9,7 @@ use crate::Error;
 /// Divides cosine similarities before a softmax: finite and above 0. At 1.0 cosines give a nearly uniform mean, at 0.01 one
 /// that hardly differs from the argmax.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-#[cfg_attr(
-    feature = "openapi",
-    derive(utoipa::ToSchema),
-    schema(exclusive_minimum = 0.0)
-)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(exclusive_minimum = 0.0))]
 #[serde(try_from = "f32", into = "f32")]
 pub struct Temperature(f32);
 
@@ -33,11 +29,7 @@ impl Temperature {
 
 /// Standard deviation of the Gaussian of kernel soft-argmax, in tokens: finite and above 0.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-#[cfg_attr(
-    feature = "openapi",
-    derive(utoipa::ToSchema),
-    schema(exclusive_minimum = 0.0)
-)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(exclusive_minimum = 0.0))]
 #[serde(try_from = "f32", into = "f32")]
 pub struct Sigma(f32);
 
@@ -58,11 +50,7 @@ macro_rules! positive {
 
             fn try_from(value: f32) -> Result<$type, Error> {
                 let sensible = value.is_finite() && value > 0.0;
-                if sensible {
-                    Ok($type(value))
-                } else {
-                    Err(Error::NotPositive { name: $name, value })
-                }
+                if sensible { Ok($type(value)) } else { Err(Error::NotPositive { name: $name, value }) }
             }
         }
 
@@ -94,11 +82,7 @@ positive!(Sigma, "sigma");
 
 /// Side of a square of tokens round the best one: odd, so that it has a middle, from 1 to [`Window::MAX`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[cfg_attr(
-    feature = "openapi",
-    derive(utoipa::ToSchema),
-    schema(minimum = 1, maximum = 255)
-)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(minimum = 1, maximum = 255))]
 #[serde(try_from = "u32", into = "u32")]
 pub struct Window(u32);
 
@@ -126,10 +110,7 @@ impl TryFrom<u32> for Window {
         if value % 2 == 1 && value <= Window::MAX {
             Ok(Window(value))
         } else {
-            Err(Error::Window {
-                value,
-                max: Window::MAX,
-            })
+            Err(Error::Window { value, max: Window::MAX })
         }
     }
 }

@@ -18,17 +18,11 @@ const BLOCK: usize = 32;
 pub fn similarity(queries: &Descriptors, map: &FeatureMap<'_>) -> Result<Vec<f32>, Error> {
     let channels = map.channels();
     if queries.channels() != channels {
-        return Err(Error::ChannelMismatch {
-            queries: queries.channels(),
-            map: channels,
-        });
+        return Err(Error::ChannelMismatch { queries: queries.channels(), map: channels });
     }
     let tokens = map.grid().len();
     let mut result = vec![0.0; queries.len() * tokens];
-    let blocks = queries
-        .data()
-        .chunks(BLOCK * channels)
-        .zip(result.chunks_mut(BLOCK * tokens));
+    let blocks = queries.data().chunks(BLOCK * channels).zip(result.chunks_mut(BLOCK * tokens));
     for (block, rows) in blocks {
         if rows.len() == BLOCK * tokens {
             multiply(block, map.data(), rows, channels);

@@ -49,16 +49,8 @@ fn beyond_the_outermost_centres_the_border_token_counts_on() {
 #[test]
 fn a_neighbour_without_weight_takes_no_part() {
     let map = FeatureMap::new(Grid::new(1, 2), 1, vec![7.0, f32::NAN]).unwrap();
-    assert_eq!(
-        map.sample(&[Point::new(0.5, 0.5)], Sampling::Bilinear)
-            .row(0),
-        [7.0]
-    );
-    assert!(
-        map.sample(&[Point::new(0.75, 0.5)], Sampling::Bilinear)
-            .row(0)[0]
-            .is_nan()
-    );
+    assert_eq!(map.sample(&[Point::new(0.5, 0.5)], Sampling::Bilinear).row(0), [7.0]);
+    assert!(map.sample(&[Point::new(0.75, 0.5)], Sampling::Bilinear).row(0)[0].is_nan());
 }
 
 #[test]
@@ -72,16 +64,12 @@ fn a_stray_point_does_not_panic() {
 
 #[test]
 fn normalised_tokens_have_length_one_and_zero_stays_zero() {
-    let map = FeatureMap::new(Grid::new(1, 3), 2, vec![3.0, 4.0, 0.0, 0.0, 1e30, 1e30])
-        .unwrap()
-        .normalised();
+    let map = FeatureMap::new(Grid::new(1, 3), 2, vec![3.0, 4.0, 0.0, 0.0, 1e30, 1e30]).unwrap().normalised();
     assert_eq!(map.token(0, 0), [0.6, 0.8]);
     assert_eq!(map.token(0, 1), [0.0, 0.0]);
     // the squares of these overflow an f32
     assert_eq!(map.token(0, 2), [0.5f32.sqrt(), 0.5f32.sqrt()]);
-    let queries = Descriptors::new(2, vec![0.0, 0.0, 0.0, 2.0])
-        .unwrap()
-        .normalised();
+    let queries = Descriptors::new(2, vec![0.0, 0.0, 0.0, 2.0]).unwrap().normalised();
     assert_eq!(queries.data(), [0.0, 0.0, 0.0, 1.0]);
 }
 
@@ -98,28 +86,12 @@ fn a_map_borrows_until_it_is_asked_not_to() {
 #[test]
 fn buffers_that_do_not_fit_their_shape_are_refused() {
     let error = FeatureMap::new(Grid::new(2, 3), 4, vec![0.0; 23]).unwrap_err();
-    assert_eq!(
-        error.to_string(),
-        "a feature map of 6 × 4 numbers was expected, and 23 were given"
-    );
-    for (grid, channels) in [
-        (Grid::new(0, 3), 4),
-        (Grid::new(2, 3), 0),
-        (Grid::new(usize::MAX / 2, 1), 3),
-    ] {
-        assert!(matches!(
-            FeatureMap::new(grid, channels, vec![]),
-            Err(Error::Shape { .. })
-        ));
+    assert_eq!(error.to_string(), "a feature map of 6 × 4 numbers was expected, and 23 were given");
+    for (grid, channels) in [(Grid::new(0, 3), 4), (Grid::new(2, 3), 0), (Grid::new(usize::MAX / 2, 1), 3)] {
+        assert!(matches!(FeatureMap::new(grid, channels, vec![]), Err(Error::Shape { .. })));
     }
-    assert!(matches!(
-        Descriptors::new(4, vec![0.0; 7]),
-        Err(Error::Shape { .. })
-    ));
-    assert!(matches!(
-        Descriptors::new(0, vec![0.0; 7]),
-        Err(Error::Shape { .. })
-    ));
+    assert!(matches!(Descriptors::new(4, vec![0.0; 7]), Err(Error::Shape { .. })));
+    assert!(matches!(Descriptors::new(0, vec![0.0; 7]), Err(Error::Shape { .. })));
     assert!(Descriptors::new(4, vec![]).unwrap().is_empty());
 }
 
@@ -127,10 +99,7 @@ fn buffers_that_do_not_fit_their_shape_are_refused() {
 fn samplings_are_written_as_they_are_read() {
     for sampling in [Sampling::Bilinear, Sampling::Nearest] {
         assert_eq!(sampling.to_string().parse::<Sampling>().unwrap(), sampling);
-        assert_eq!(
-            serde_json::to_string(&sampling).unwrap(),
-            format!("\"{sampling}\"")
-        );
+        assert_eq!(serde_json::to_string(&sampling).unwrap(), format!("\"{sampling}\""));
     }
     assert_eq!(
         "cubic".parse::<Sampling>().unwrap_err().to_string(),

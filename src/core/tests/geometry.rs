@@ -66,16 +66,10 @@ proptest! {
 #[test]
 fn squash_gives_up_the_aspect_ratio() {
     let fit = fit(FitMode::Squash, 640, 480, 224, 14);
-    assert_eq!(
-        (fit.input(), fit.content(), fit.offset()),
-        (Size::new(224, 224), Size::new(224, 224), (0, 0))
-    );
+    assert_eq!((fit.input(), fit.content(), fit.offset()), (Size::new(224, 224), Size::new(224, 224), (0, 0)));
     assert_eq!(fit.grid(), Grid::new(16, 16));
     // 320 · 224/640 = 112, 120 · 224/480 = 56; 112/14 = 8, 56/14 = 4
-    assert_eq!(
-        fit.to_input(Point::new(320.0, 120.0)),
-        Point::new(112.0, 56.0)
-    );
+    assert_eq!(fit.to_input(Point::new(320.0, 120.0)), Point::new(112.0, 56.0));
     assert_eq!(fit.to_token(Point::new(320.0, 120.0)), Point::new(8.0, 4.0));
     // the centre of token (0, 0) is 7 px into the canvas: 7 · 640/224 = 20, 7 · 480/224 = 15
     assert_eq!(fit.from_token(Point::new(0.5, 0.5)), Point::new(20.0, 15.0));
@@ -85,50 +79,29 @@ fn squash_gives_up_the_aspect_ratio() {
 fn letterbox_centres_the_picture() {
     // 480 · 518/640 = 388.5, halves up: 389; (518 − 389)/2 = 64 above, 65 below
     let fit = fit(FitMode::Letterbox, 640, 480, 518, 14);
-    assert_eq!(
-        (fit.input(), fit.content(), fit.offset()),
-        (Size::new(518, 518), Size::new(518, 389), (0, 64))
-    );
+    assert_eq!((fit.input(), fit.content(), fit.offset()), (Size::new(518, 518), Size::new(518, 389), (0, 64)));
     assert_eq!(fit.grid(), Grid::new(37, 37));
-    assert_eq!(
-        fit.to_input(Point::new(640.0, 480.0)),
-        Point::new(518.0, 453.0)
-    );
+    assert_eq!(fit.to_input(Point::new(640.0, 480.0)), Point::new(518.0, 453.0));
     // row 4 has its centre at 63, above the content; row 5 at 77. Row 31: 441; row 32: 455, below 453
     assert_eq!(fit.content_tokens(), (5..32, 0..37));
     // the same, lying on its side
     let fit = Fit::new(FitMode::Letterbox, Size::new(480, 640), 518, 14).unwrap();
-    assert_eq!(
-        (fit.content(), fit.offset(), fit.content_tokens()),
-        (Size::new(389, 518), (64, 0), (0..37, 5..32))
-    );
+    assert_eq!((fit.content(), fit.offset(), fit.content_tokens()), (Size::new(389, 518), (64, 0), (0..37, 5..32)));
 }
 
 #[test]
 fn aspect_rounds_both_sides_to_patches() {
     // 480 · 518/640 = 388.5; 388.5/14 = 27.75 → 28 patches
     let fit = fit(FitMode::Aspect, 640, 480, 518, 14);
-    assert_eq!(
-        (fit.input(), fit.content(), fit.offset()),
-        (Size::new(518, 392), Size::new(518, 392), (0, 0))
-    );
+    assert_eq!((fit.input(), fit.content(), fit.offset()), (Size::new(518, 392), Size::new(518, 392), (0, 0)));
     assert_eq!(fit.grid(), Grid::new(28, 37));
 }
 
 #[test]
 fn a_hair_of_an_image_keeps_a_pixel_or_a_patch() {
-    assert_eq!(
-        fit(FitMode::Letterbox, 8000, 1, 518, 14).content(),
-        Size::new(518, 1)
-    );
-    assert_eq!(
-        fit(FitMode::Letterbox, 8000, 1, 518, 14).content_tokens(),
-        (18..19, 0..37)
-    );
-    assert_eq!(
-        fit(FitMode::Aspect, 1, 8000, 512, 16).content(),
-        Size::new(16, 512)
-    );
+    assert_eq!(fit(FitMode::Letterbox, 8000, 1, 518, 14).content(), Size::new(518, 1));
+    assert_eq!(fit(FitMode::Letterbox, 8000, 1, 518, 14).content_tokens(), (18..19, 0..37));
+    assert_eq!(fit(FitMode::Aspect, 1, 8000, 512, 16).content(), Size::new(16, 512));
 }
 
 #[test]
@@ -143,22 +116,13 @@ fn the_greatest_numbers_do_not_overflow() {
 #[test]
 fn senseless_fits_are_refused() {
     let size = Size::new(4, 3);
-    for (size, resolution, patch) in [
-        (Size::new(0, 3), 28, 14),
-        (Size::new(4, 0), 28, 14),
-        (size, 0, 14),
-        (size, 28, 0),
-    ] {
-        assert!(matches!(
-            Fit::new(FitMode::Squash, size, resolution, patch),
-            Err(Error::FitZero { .. })
-        ));
+    for (size, resolution, patch) in
+        [(Size::new(0, 3), 28, 14), (Size::new(4, 0), 28, 14), (size, 0, 14), (size, 28, 0)]
+    {
+        assert!(matches!(Fit::new(FitMode::Squash, size, resolution, patch), Err(Error::FitZero { .. })));
     }
     let error = Fit::new(FitMode::Squash, size, 500, 14).unwrap_err();
-    assert_eq!(
-        error.to_string(),
-        "resolution 500 is not a multiple of the patch size 14"
-    );
+    assert_eq!(error.to_string(), "resolution 500 is not a multiple of the patch size 14");
 }
 
 #[test]
@@ -167,25 +131,13 @@ fn fit_modes_are_written_as_they_are_read() {
         assert_eq!(mode.to_string().parse::<FitMode>().unwrap(), mode);
         assert_eq!(serde_json::to_string(&mode).unwrap(), format!("\"{mode}\""));
     }
-    assert!(
-        "crop"
-            .parse::<FitMode>()
-            .unwrap_err()
-            .to_string()
-            .contains("squash, letterbox, aspect")
-    );
+    assert!("crop".parse::<FitMode>().unwrap_err().to_string().contains("squash, letterbox, aspect"));
 }
 
 #[test]
 fn a_point_is_a_pair_in_json() {
-    assert_eq!(
-        serde_json::to_string(&Point::new(1.5, -2.0)).unwrap(),
-        "[1.5,-2.0]"
-    );
-    assert_eq!(
-        serde_json::from_str::<Point>("[3, 4.25]").unwrap(),
-        Point::new(3.0, 4.25)
-    );
+    assert_eq!(serde_json::to_string(&Point::new(1.5, -2.0)).unwrap(), "[1.5,-2.0]");
+    assert_eq!(serde_json::from_str::<Point>("[3, 4.25]").unwrap(), Point::new(3.0, 4.25));
     assert!(serde_json::from_str::<Point>("[3]").is_err());
     assert!(serde_json::from_str::<Point>("[3, 4, 5]").is_err());
 }
@@ -193,25 +145,15 @@ fn a_point_is_a_pair_in_json() {
 #[test]
 fn keypoints_may_lie_on_the_edge_and_not_beyond() {
     let image = Size::new(640, 480);
-    let corners =
-        [(0.0, 0.0), (640.0, 480.0), (0.0, 480.0), (320.5, 1.0)].map(|(x, y)| Point::new(x, y));
+    let corners = [(0.0, 0.0), (640.0, 480.0), (0.0, 480.0), (320.5, 1.0)].map(|(x, y)| Point::new(x, y));
     check_points(&corners, image).unwrap();
     check_points(&[], image).unwrap();
     let error = check_points(&[corners[0], Point::new(640.25, 10.0)], image).unwrap_err();
-    assert_eq!(
-        error.to_string(),
-        "keypoint 1 (640.25, 10) lies outside the source image of 640×480 pixels"
-    );
+    assert_eq!(error.to_string(), "keypoint 1 (640.25, 10) lies outside the source image of 640×480 pixels");
     for (x, y) in [(-0.001, 5.0), (5.0, -1.0), (5.0, 480.1)] {
-        assert!(matches!(
-            check_points(&[Point::new(x, y)], image),
-            Err(Error::KeypointOutside { index: 0, .. })
-        ));
+        assert!(matches!(check_points(&[Point::new(x, y)], image), Err(Error::KeypointOutside { index: 0, .. })));
     }
     for (x, y) in [(f64::NAN, 5.0), (5.0, f64::INFINITY)] {
-        assert!(matches!(
-            check_points(&[Point::new(x, y)], image),
-            Err(Error::KeypointNotFinite { index: 0 })
-        ));
+        assert!(matches!(check_points(&[Point::new(x, y)], image), Err(Error::KeypointNotFinite { index: 0 })));
     }
 }

@@ -10,9 +10,7 @@ use homolog_core::image::{DecodeLimits, Interpolation, Normalisation, Photo, pre
 use safetensors::SafeTensors;
 
 fn golden(name: &str) -> PathBuf {
-    PathBuf::from(env!("CARGO_MANIFEST_DIR"))
-        .join("../../tests/golden/images")
-        .join(name)
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../tests/golden/images").join(name)
 }
 
 fn decode(name: &str) -> Photo {
@@ -25,17 +23,8 @@ fn difference(name: &str) -> (u8, f64) {
     let tensors = SafeTensors::deserialize(&file).unwrap();
     let expected = tensors.tensor(name).unwrap();
     let photo = decode(name);
-    assert_eq!(
-        expected.shape(),
-        [photo.size().height as usize, photo.size().width as usize, 3],
-        "{name}"
-    );
-    let differences: Vec<u8> = photo
-        .rgb()
-        .iter()
-        .zip(expected.data())
-        .map(|(a, b)| a.abs_diff(*b))
-        .collect();
+    assert_eq!(expected.shape(), [photo.size().height as usize, photo.size().width as usize, 3], "{name}");
+    let differences: Vec<u8> = photo.rgb().iter().zip(expected.data()).map(|(a, b)| a.abs_diff(*b)).collect();
     let mean = differences.iter().map(|&d| f64::from(d)).sum::<f64>() / differences.len() as f64;
     (*differences.iter().max().unwrap(), mean)
 }
@@ -59,21 +48,10 @@ fn lossless_files_decode_to_the_bytes_of_pillow() {
 #[test]
 fn lossy_files_decode_to_nearly_the_bytes_of_pillow() {
     // the standards leave the rounding of the inverse transform and the interpolation of halved chroma to the decoder
-    for name in [
-        "rgb.jpg",
-        "grey.jpg",
-        "progressive.jpg",
-        "cmyk.jpg",
-        "rgb.webp",
-        "rgba.webp",
-        "orientation_6.webp",
-    ] {
+    for name in ["rgb.jpg", "grey.jpg", "progressive.jpg", "cmyk.jpg", "rgb.webp", "rgba.webp", "orientation_6.webp"] {
         let (max, mean) = difference(name);
         println!("{name}: at most {max}, on average {mean:.3}");
-        assert!(
-            max <= 8 && mean <= 1.0,
-            "{name}: at most {max}, on average {mean}"
-        );
+        assert!(max <= 8 && mean <= 1.0, "{name}: at most {max}, on average {mean}");
     }
 }
 
@@ -83,10 +61,7 @@ fn all_eight_orientations_are_turned_upright() {
         let name = format!("orientation_{orientation}.jpg");
         let (max, mean) = difference(&name);
         println!("{name}: at most {max}, on average {mean:.3}");
-        assert!(
-            max <= 8 && mean <= 1.0,
-            "{name}: at most {max}, on average {mean}"
-        );
+        assert!(max <= 8 && mean <= 1.0, "{name}: at most {max}, on average {mean}");
     }
 }
 
@@ -109,15 +84,9 @@ fn a_photo_holds_as_many_bytes_as_its_size_says() {
     let size = Size::new(2, 3);
     assert_eq!(Photo::from_rgb(size, vec![7; 18]).unwrap().size(), size);
     let error = Photo::from_rgb(size, vec![7; 17]).unwrap_err();
-    assert_eq!(
-        error.to_string(),
-        "an RGB image of 2×3 pixels takes 18 bytes, not 17"
-    );
+    assert_eq!(error.to_string(), "an RGB image of 2×3 pixels takes 18 bytes, not 17");
     for size in [Size::new(0, 3), Size::new(u32::MAX, u32::MAX)] {
-        assert!(matches!(
-            Photo::from_rgb(size, vec![]),
-            Err(Error::PhotoLength { .. })
-        ));
+        assert!(matches!(Photo::from_rgb(size, vec![]), Err(Error::PhotoLength { .. })));
     }
 }
 
@@ -126,38 +95,21 @@ fn a_resize_to_the_same_size_changes_nothing() {
     let photo = decode("rgb.png");
     for interpolation in [Interpolation::Bicubic, Interpolation::Bilinear] {
         assert_eq!(resize(&photo, photo.size(), interpolation).unwrap(), photo);
-        assert_eq!(
-            interpolation.to_string().parse::<Interpolation>().unwrap(),
-            interpolation
-        );
+        assert_eq!(interpolation.to_string().parse::<Interpolation>().unwrap(), interpolation);
     }
-    assert!(matches!(
-        resize(&photo, Size::new(0, 4), Interpolation::Bicubic),
-        Err(Error::Resize { .. })
-    ));
+    assert!(matches!(resize(&photo, Size::new(0, 4), Interpolation::Bicubic), Err(Error::Resize { .. })));
 }
 
 #[test]
 fn pixels_are_normalised_channel_by_channel() {
     let photo = Photo::from_rgb(Size::new(2, 1), vec![0, 51, 255, 255, 102, 0]).unwrap();
     let fit = Fit::new(FitMode::Aspect, photo.size(), 2, 1).unwrap();
-    let normalisation = Normalisation {
-        mean: [0.5, 0.2, 0.0],
-        std: [0.5, 0.1, 2.0],
-    };
+    let normalisation = Normalisation { mean: [0.5, 0.2, 0.0], std: [0.5, 0.1, 2.0] };
     let pixels = prepare(&photo, &fit, Interpolation::Bicubic, &normalisation).unwrap();
     assert_eq!(pixels.size(), Size::new(2, 1));
     // red (0, 1), green (0.2, 0.4), blue (1, 0)
     let expected = [-1.0, 1.0, 0.0, 2.0, 0.5, 0.0];
-    assert!(
-        pixels
-            .data()
-            .iter()
-            .zip(expected)
-            .all(|(a, b)| (a - b).abs() < 1e-6),
-        "{:?}",
-        pixels.data()
-    );
+    assert!(pixels.data().iter().zip(expected).all(|(a, b)| (a - b).abs() < 1e-6), "{:?}", pixels.data());
     assert_eq!(pixels.clone().into_data(), pixels.data());
 }
 
@@ -165,24 +117,10 @@ fn pixels_are_normalised_channel_by_channel() {
 fn imagenet_statistics_are_those_of_torchvision() {
     let photo = Photo::from_rgb(Size::new(1, 1), vec![128; 3]).unwrap();
     let fit = Fit::new(FitMode::Squash, photo.size(), 1, 1).unwrap();
-    let pixels = prepare(
-        &photo,
-        &fit,
-        Interpolation::Bicubic,
-        &Normalisation::IMAGENET,
-    )
-    .unwrap();
+    let pixels = prepare(&photo, &fit, Interpolation::Bicubic, &Normalisation::IMAGENET).unwrap();
     // (128/255 − 0.485)/0.229 and so on
     let expected = [0.074065, 0.205182, 0.426492];
-    assert!(
-        pixels
-            .data()
-            .iter()
-            .zip(expected)
-            .all(|(a, b)| (a - b).abs() < 1e-5),
-        "{:?}",
-        pixels.data()
-    );
+    assert!(pixels.data().iter().zip(expected).all(|(a, b)| (a - b).abs() < 1e-5), "{:?}", pixels.data());
 }
 
 #[test]
@@ -190,17 +128,10 @@ fn padding_is_zero_after_normalising_and_the_picture_is_in_the_middle() {
     let photo = Photo::from_rgb(Size::new(40, 20), vec![255; 40 * 20 * 3]).unwrap();
     let fit = Fit::new(FitMode::Letterbox, photo.size(), 28, 14).unwrap();
     assert_eq!((fit.content(), fit.offset()), (Size::new(28, 14), (0, 7)));
-    let pixels = prepare(
-        &photo,
-        &fit,
-        Interpolation::Bicubic,
-        &Normalisation::IMAGENET,
-    )
-    .unwrap();
+    let pixels = prepare(&photo, &fit, Interpolation::Bicubic, &Normalisation::IMAGENET).unwrap();
     assert_eq!(pixels.data().len(), 3 * 28 * 28);
     for (channel, plane) in pixels.data().chunks(28 * 28).enumerate() {
-        let white =
-            (1.0 - Normalisation::IMAGENET.mean[channel]) / Normalisation::IMAGENET.std[channel];
+        let white = (1.0 - Normalisation::IMAGENET.mean[channel]) / Normalisation::IMAGENET.std[channel];
         for (y, row) in plane.chunks(28).enumerate() {
             let expected = if (7..21).contains(&y) { white } else { 0.0 };
             assert_eq!(row, [expected; 28], "channel {channel}, row {y}");
@@ -209,13 +140,7 @@ fn padding_is_zero_after_normalising_and_the_picture_is_in_the_middle() {
     // upright: the padding stands left and right
     let photo = Photo::from_rgb(Size::new(20, 40), vec![255; 40 * 20 * 3]).unwrap();
     let fit = Fit::new(FitMode::Letterbox, photo.size(), 28, 14).unwrap();
-    let pixels = prepare(
-        &photo,
-        &fit,
-        Interpolation::Bilinear,
-        &Normalisation::IMAGENET,
-    )
-    .unwrap();
+    let pixels = prepare(&photo, &fit, Interpolation::Bilinear, &Normalisation::IMAGENET).unwrap();
     for row in pixels.data().chunks(28) {
         assert!(row[..7].iter().chain(&row[21..]).all(|&value| value == 0.0));
         assert!(row[7..21].iter().all(|&value| value > 2.0));
@@ -225,15 +150,6 @@ fn padding_is_zero_after_normalising_and_the_picture_is_in_the_middle() {
 #[test]
 fn a_fit_made_for_another_image_is_refused() {
     let fit = Fit::new(FitMode::Squash, Size::new(24, 32), 28, 14).unwrap();
-    let error = prepare(
-        &decode("rgb.png"),
-        &fit,
-        Interpolation::Bicubic,
-        &Normalisation::IMAGENET,
-    )
-    .unwrap_err();
-    assert_eq!(
-        error.to_string(),
-        "the fit was made for an image of 24×32 pixels, and this one has 32×24"
-    );
+    let error = prepare(&decode("rgb.png"), &fit, Interpolation::Bicubic, &Normalisation::IMAGENET).unwrap_err();
+    assert_eq!(error.to_string(), "the fit was made for an image of 24×32 pixels, and this one has 32×24");
 }

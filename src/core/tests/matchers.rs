@@ -14,10 +14,7 @@ fn temperature(value: f32) -> Temperature {
 
 #[test]
 fn a_matcher_is_a_tagged_object_in_json() {
-    let window = Matcher::WindowSoftArgmax {
-        window: Window::try_from(7).unwrap(),
-        temperature: temperature(0.02),
-    };
+    let window = Matcher::WindowSoftArgmax { window: Window::try_from(7).unwrap(), temperature: temperature(0.02) };
     let text = r#"{"kind":"window_soft_argmax","window":7,"temperature":0.02}"#;
     assert_eq!(json(text).unwrap(), window);
     assert_eq!(serde_json::to_string(&window).unwrap(), text);
@@ -26,24 +23,10 @@ fn a_matcher_is_a_tagged_object_in_json() {
 
 #[test]
 fn settings_left_out_take_their_defaults() {
-    assert_eq!(
-        json(r#"{"kind":"window_soft_argmax"}"#).unwrap(),
-        Matcher::default()
-    );
-    assert_eq!(
-        Matcher::default().to_string(),
-        "window_soft_argmax:window=5,temperature=0.05"
-    );
-    assert_eq!(
-        json(r#"{"kind":"soft_argmax"}"#).unwrap(),
-        Matcher::SoftArgmax {
-            temperature: temperature(0.02)
-        }
-    );
-    let kernel = Matcher::KernelSoftArgmax {
-        sigma: Sigma::try_from(7.0).unwrap(),
-        temperature: temperature(0.04),
-    };
+    assert_eq!(json(r#"{"kind":"window_soft_argmax"}"#).unwrap(), Matcher::default());
+    assert_eq!(Matcher::default().to_string(), "window_soft_argmax:window=5,temperature=0.05");
+    assert_eq!(json(r#"{"kind":"soft_argmax"}"#).unwrap(), Matcher::SoftArgmax { temperature: temperature(0.02) });
+    let kernel = Matcher::KernelSoftArgmax { sigma: Sigma::try_from(7.0).unwrap(), temperature: temperature(0.04) };
     assert_eq!(json(r#"{"kind":"kernel_soft_argmax"}"#).unwrap(), kernel);
 }
 
@@ -62,42 +45,15 @@ fn what_is_wrong_with_a_matcher_is_said_in_a_sentence() {
             r#"{"kind":"window_soft_argmax","window":257}"#,
             "the window must be an odd number of tokens from 1 to 255, not 257",
         ),
-        (
-            r#"{"kind":"window_soft_argmax","window":-1}"#,
-            "invalid value: integer `-1`, expected u32",
-        ),
-        (
-            r#"{"kind":"window_soft_argmax","window":5.5}"#,
-            "invalid type: floating point `5.5`, expected u32",
-        ),
-        (
-            r#"{"kind":"soft_argmax","temperature":0}"#,
-            "the temperature must be a finite number above 0, not 0",
-        ),
-        (
-            r#"{"kind":"soft_argmax","temperature":-0.1}"#,
-            "the temperature must be a finite number above 0, not -0.1",
-        ),
-        (
-            r#"{"kind":"soft_argmax","temperature":1e200}"#,
-            "the temperature must be a finite number above 0, not inf",
-        ),
-        (
-            r#"{"kind":"soft_argmax","temperature":"hot"}"#,
-            "invalid type: string \"hot\", expected f32",
-        ),
-        (
-            r#"{"kind":"kernel_soft_argmax","sigma":0}"#,
-            "the sigma must be a finite number above 0, not 0",
-        ),
-        (
-            r#"{"kind":"soft_argmax","temprature":1}"#,
-            "unknown field `temprature`, expected `temperature`",
-        ),
-        (
-            r#"{"kind":"argmax","temperature":1}"#,
-            "unknown field `temperature`",
-        ),
+        (r#"{"kind":"window_soft_argmax","window":-1}"#, "invalid value: integer `-1`, expected u32"),
+        (r#"{"kind":"window_soft_argmax","window":5.5}"#, "invalid type: floating point `5.5`, expected u32"),
+        (r#"{"kind":"soft_argmax","temperature":0}"#, "the temperature must be a finite number above 0, not 0"),
+        (r#"{"kind":"soft_argmax","temperature":-0.1}"#, "the temperature must be a finite number above 0, not -0.1"),
+        (r#"{"kind":"soft_argmax","temperature":1e200}"#, "the temperature must be a finite number above 0, not inf"),
+        (r#"{"kind":"soft_argmax","temperature":"hot"}"#, "invalid type: string \"hot\", expected f32"),
+        (r#"{"kind":"kernel_soft_argmax","sigma":0}"#, "the sigma must be a finite number above 0, not 0"),
+        (r#"{"kind":"soft_argmax","temprature":1}"#, "unknown field `temprature`, expected `temperature`"),
+        (r#"{"kind":"argmax","temperature":1}"#, "unknown field `temperature`"),
         (
             r#"{"kind":"hungarian"}"#,
             "unknown variant `hungarian`, expected one of `argmax`, `soft_argmax`, `window_soft_argmax`, `kernel_soft_argmax`",
@@ -130,10 +86,7 @@ fn settings_hold_no_senseless_value() {
 
 #[test]
 fn the_command_line_takes_hyphens_and_underscores() {
-    let window = Matcher::WindowSoftArgmax {
-        window: Window::try_from(7).unwrap(),
-        temperature: temperature(0.02),
-    };
+    let window = Matcher::WindowSoftArgmax { window: Window::try_from(7).unwrap(), temperature: temperature(0.02) };
     for text in [
         "window-soft-argmax:window=7,temperature=0.02",
         "window_soft_argmax:temperature=0.02,window=7",
@@ -142,10 +95,7 @@ fn the_command_line_takes_hyphens_and_underscores() {
         assert_eq!(text.parse::<Matcher>().unwrap(), window, "{text}");
     }
     assert_eq!("argmax".parse::<Matcher>().unwrap(), Matcher::Argmax {});
-    assert_eq!(
-        "window-soft-argmax".parse::<Matcher>().unwrap(),
-        Matcher::default()
-    );
+    assert_eq!("window-soft-argmax".parse::<Matcher>().unwrap(), Matcher::default());
 }
 
 #[test]
@@ -154,53 +104,29 @@ fn the_command_line_is_told_what_is_wrong() {
         ("nearest", "unknown variant `nearest`"),
         ("", "unknown variant ``"),
         ("argmax:temperature=1", "unknown field `temperature`"),
-        (
-            "window-soft-argmax:window=6",
-            "the window must be an odd number of tokens from 1 to 255, not 6",
-        ),
-        (
-            "window-soft-argmax:window=x",
-            "window must be a finite number, not `x`",
-        ),
-        (
-            "soft-argmax:temperature=nan",
-            "temperature must be a finite number, not `nan`",
-        ),
+        ("window-soft-argmax:window=6", "the window must be an odd number of tokens from 1 to 255, not 6"),
+        ("window-soft-argmax:window=x", "window must be a finite number, not `x`"),
+        ("soft-argmax:temperature=nan", "temperature must be a finite number, not `nan`"),
         ("soft-argmax:0.02", "`0.02` is not of the form name=value"),
-        (
-            "soft-argmax:temperature=1,temperature=2",
-            "temperature is given twice",
-        ),
+        ("soft-argmax:temperature=1,temperature=2", "temperature is given twice"),
         ("soft-argmax:kind=2", "kind is given twice"),
     ] {
         let error = text.parse::<Matcher>().unwrap_err().to_string();
         assert!(error.contains(said), "{text}: {error}");
-        assert!(
-            error.contains("write for example window_soft_argmax:window=5,temperature=0.05"),
-            "{error}"
-        );
+        assert!(error.contains("write for example window_soft_argmax:window=5,temperature=0.05"), "{error}");
     }
 }
 
 fn any_matcher() -> impl Strategy<Value = Matcher> {
-    let positive = || {
-        prop::num::f32::POSITIVE
-            .prop_filter_map("zero or infinite", |x| Temperature::try_from(x).ok())
-    };
+    let positive = || prop::num::f32::POSITIVE.prop_filter_map("zero or infinite", |x| Temperature::try_from(x).ok());
     prop_oneof![
         Just(Matcher::Argmax {}),
         positive().prop_map(|temperature| Matcher::SoftArgmax { temperature }),
         (0u32..128, positive()).prop_map(|(radius, temperature)| {
-            Matcher::WindowSoftArgmax {
-                window: Window::try_from(2 * radius + 1).unwrap(),
-                temperature,
-            }
+            Matcher::WindowSoftArgmax { window: Window::try_from(2 * radius + 1).unwrap(), temperature }
         }),
         (positive(), positive()).prop_map(|(sigma, temperature)| {
-            Matcher::KernelSoftArgmax {
-                sigma: Sigma::try_from(sigma.get()).unwrap(),
-                temperature,
-            }
+            Matcher::KernelSoftArgmax { sigma: Sigma::try_from(sigma.get()).unwrap(), temperature }
         }),
     ]
 }
@@ -218,16 +144,8 @@ proptest! {
 fn the_schema_of_a_matcher_names_its_kinds_and_bounds() {
     use utoipa::PartialSchema;
     let text = serde_json::to_string(&Matcher::schema()).unwrap();
-    for kind in [
-        "argmax",
-        "soft_argmax",
-        "window_soft_argmax",
-        "kernel_soft_argmax",
-    ] {
-        assert!(
-            text.contains(&format!("[\"{kind}\"]")),
-            "{kind} is missing: {text}"
-        );
+    for kind in ["argmax", "soft_argmax", "window_soft_argmax", "kernel_soft_argmax"] {
+        assert!(text.contains(&format!("[\"{kind}\"]")), "{kind} is missing: {text}");
     }
     let text = serde_json::to_string(&Temperature::schema()).unwrap();
     assert!(text.contains("\"exclusiveMinimum\":0"), "{text}");

@@ -25,12 +25,7 @@ const PHOTOS: [&str; 5] = [
 
 /// Up and down, and one that keeps no ratio. None reduces the height much more than the width: there Pillow 13 changed the
 /// order of its passes (python-pillow/Pillow#9549), and differs from the versions before it as it does from ours.
-const SIZES: [Size; 4] = [
-    Size::new(518, 518),
-    Size::new(896, 896),
-    Size::new(112, 84),
-    Size::new(448, 672),
-];
+const SIZES: [Size; 4] = [Size::new(518, 518), Size::new(896, 896), Size::new(112, 84), Size::new(448, 672)];
 
 const FILTERS: [Interpolation; 2] = [Interpolation::Bicubic, Interpolation::Bilinear];
 
@@ -39,18 +34,11 @@ fn repository() -> PathBuf {
 }
 
 fn photos() -> Result<Vec<PathBuf>, String> {
-    let shared =
-        env::var_os("HOMOLOG_SHARED").map_or_else(|| repository().join("../shared"), PathBuf::from);
+    let shared = env::var_os("HOMOLOG_SHARED").map_or_else(|| repository().join("../shared"), PathBuf::from);
     PHOTOS
         .iter()
         .map(|name| shared.join("data").join(name))
-        .map(|path| {
-            if path.is_file() {
-                Ok(path)
-            } else {
-                Err(format!("{} is not there", path.display()))
-            }
-        })
+        .map(|path| if path.is_file() { Ok(path) } else { Err(format!("{} is not there", path.display())) })
         .collect()
 }
 
@@ -61,11 +49,7 @@ fn python() -> Result<Command, String> {
         command.env("PYTHONPATH", repository().join(".cache/python"));
         command
     };
-    match command()
-        .args(["-c", "import PIL.Image"])
-        .stderr(Stdio::null())
-        .status()
-    {
+    match command().args(["-c", "import PIL.Image"]).stderr(Stdio::null()).status() {
         Ok(status) if status.success() => Ok(command()),
         Ok(_) => Err(format!("{} has no Pillow", interpreter.display())),
         Err(error) => Err(format!("{} does not start: {error}", interpreter.display())),
@@ -88,14 +72,7 @@ fn resizing_agrees_with_pillow() {
         // Pillow gets our decoded pixels, so that decoders' differences do not count
         let png = folder.path().join(format!("{n}.png"));
         let Size { width, height } = photo.size();
-        image::save_buffer(
-            &png,
-            photo.rgb(),
-            width,
-            height,
-            image::ExtendedColorType::Rgb8,
-        )
-        .unwrap();
+        image::save_buffer(&png, photo.rgb(), width, height, image::ExtendedColorType::Rgb8).unwrap();
         for size in SIZES {
             for filter in FILTERS {
                 let out = folder.path().join(jobs.len().to_string());
@@ -107,18 +84,8 @@ fn resizing_agrees_with_pillow() {
         }
     }
     let script = repository().join("tests/reference/pillow_resize.py");
-    let mut child = python
-        .arg(script)
-        .stdin(Stdio::piped())
-        .stdout(Stdio::null())
-        .spawn()
-        .unwrap();
-    child
-        .stdin
-        .take()
-        .unwrap()
-        .write_all(json!(jobs).to_string().as_bytes())
-        .unwrap();
+    let mut child = python.arg(script).stdin(Stdio::piped()).stdout(Stdio::null()).spawn().unwrap();
+    child.stdin.take().unwrap().write_all(json!(jobs).to_string().as_bytes()).unwrap();
     assert!(child.wait().unwrap().success());
 
     let (mut worst, mut worst_mean) = (0, 0.0f64);
@@ -128,11 +95,7 @@ fn resizing_agrees_with_pillow() {
         let differences = || ours.rgb().iter().zip(&pillow).map(|(a, b)| a.abs_diff(*b));
         let max = differences().max().unwrap();
         let mean = differences().map(f64::from).sum::<f64>() / pillow.len() as f64;
-        let what = format!(
-            "{} to {:?}, {filter}: at most {max}, on average {mean}",
-            path.display(),
-            ours.size()
-        );
+        let what = format!("{} to {:?}, {filter}: at most {max}, on average {mean}", path.display(), ours.size());
         // both compute in fixed point; how many bits the coefficients have is each one's own
         assert!(max <= 3 && mean <= 0.05, "{what}");
         (worst, worst_mean) = (worst.max(max), worst_mean.max(mean));

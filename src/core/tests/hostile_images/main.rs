@@ -15,12 +15,7 @@ use image::{ExtendedColorType, ImageFormat, RgbImage};
 use proptest::prelude::*;
 
 fn golden(name: &str) -> Vec<u8> {
-    fs::read(
-        PathBuf::from(env!("CARGO_MANIFEST_DIR"))
-            .join("../../tests/golden/images")
-            .join(name),
-    )
-    .unwrap()
+    fs::read(PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../tests/golden/images").join(name)).unwrap()
 }
 
 const FILES: [&str; 10] = [
@@ -42,16 +37,12 @@ fn decode(bytes: &[u8]) -> Result<Photo, Error> {
 
 /// A picture with detail everywhere, so that a cut falls into pixels.
 fn picture() -> RgbImage {
-    RgbImage::from_fn(400, 300, |x, y| {
-        image::Rgb([((x * 7) ^ (y * 5)) as u8, (x * y) as u8, (x + 3 * y) as u8])
-    })
+    RgbImage::from_fn(400, 300, |x, y| image::Rgb([((x * 7) ^ (y * 5)) as u8, (x * y) as u8, (x + 3 * y) as u8]))
 }
 
 fn jpeg() -> Vec<u8> {
     let (image, mut bytes) = (picture(), Vec::new());
-    JpegEncoder::new_with_quality(&mut bytes, 90)
-        .encode(&image, 400, 300, ExtendedColorType::Rgb8)
-        .unwrap();
+    JpegEncoder::new_with_quality(&mut bytes, 90).encode(&image, 400, 300, ExtendedColorType::Rgb8).unwrap();
     bytes
 }
 
@@ -63,20 +54,14 @@ fn encoded(format: ImageFormat) -> Vec<u8> {
 
 #[test]
 fn nothing_is_not_an_image() {
-    assert_eq!(
-        decode(&[]).unwrap_err().to_string(),
-        "the image is empty: 0 bytes were sent"
-    );
+    assert_eq!(decode(&[]).unwrap_err().to_string(), "the image is empty: 0 bytes were sent");
 }
 
 #[test]
 fn text_is_not_an_image_whatever_it_is_called() {
-    for bytes in [
-        &b"this is photo.jpg, believe me"[..],
-        b"<svg xmlns=\"http://www.w3.org/2000/svg\"/>",
-        &[0; 64],
-        &[0xFF],
-    ] {
+    for bytes in
+        [&b"this is photo.jpg, believe me"[..], b"<svg xmlns=\"http://www.w3.org/2000/svg\"/>", &[0; 64], &[0xFF]]
+    {
         assert!(matches!(decode(bytes), Err(Error::ImageFormatUnknown)));
     }
 }
@@ -84,10 +69,7 @@ fn text_is_not_an_image_whatever_it_is_called() {
 #[test]
 fn other_formats_are_refused_by_name() {
     let error = decode(b"GIF89a\x01\x00\x01\x00\x00\x00\x00;").unwrap_err();
-    assert_eq!(
-        error.to_string(),
-        "GIF images are not accepted; send JPEG, PNG or WebP"
-    );
+    assert_eq!(error.to_string(), "GIF images are not accepted; send JPEG, PNG or WebP");
     assert!(
         matches!(decode(b"II*\0\x08\0\0\0\0\0"), Err(Error::ImageFormatUnsupported { format }) if format == "TIFF")
     );
@@ -97,11 +79,7 @@ fn other_formats_are_refused_by_name() {
 fn what_follows_a_whole_picture_does_not_matter() {
     for name in ["rgb.jpg", "rgb.png", "rgb.webp"] {
         let bytes = golden(name);
-        assert_eq!(
-            decode(&[&bytes[..], b"and some more"].concat()).unwrap(),
-            decode(&bytes).unwrap(),
-            "{name}"
-        );
+        assert_eq!(decode(&[&bytes[..], b"and some more"].concat()).unwrap(), decode(&bytes).unwrap(), "{name}");
     }
 }
 

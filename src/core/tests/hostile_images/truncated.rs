@@ -7,11 +7,7 @@ use super::{FILES, decode, encoded, golden, jpeg};
 
 #[test]
 fn a_file_cut_in_half_is_truncated() {
-    let mut files = vec![
-        jpeg(),
-        encoded(ImageFormat::Png),
-        encoded(ImageFormat::WebP),
-    ];
+    let mut files = vec![jpeg(), encoded(ImageFormat::Png), encoded(ImageFormat::WebP)];
     files.extend(FILES.map(golden));
     for bytes in files {
         decode(&bytes).unwrap();
@@ -22,19 +18,10 @@ fn a_file_cut_in_half_is_truncated() {
 
 #[test]
 fn a_jpeg_is_truncated_wherever_it_is_cut() {
-    for bytes in [
-        golden("rgb.jpg"),
-        golden("progressive.jpg"),
-        golden("orientation_6.jpg"),
-        golden("cmyk.jpg"),
-    ] {
+    for bytes in [golden("rgb.jpg"), golden("progressive.jpg"), golden("orientation_6.jpg"), golden("cmyk.jpg")] {
         for length in 3..bytes.len() {
             let error = decode(&bytes[..length]).unwrap_err();
-            assert!(
-                matches!(error, Error::ImageTruncated { format: "JPEG" }),
-                "{length} of {}: {error}",
-                bytes.len()
-            );
+            assert!(matches!(error, Error::ImageTruncated { format: "JPEG" }), "{length} of {}: {error}", bytes.len());
         }
     }
 }
@@ -48,8 +35,5 @@ fn the_end_of_a_thumbnail_is_not_the_end_of_the_picture() {
     bytes.extend(&thumbnail);
     bytes.extend(&picture[2..]);
     assert_eq!(decode(&bytes).unwrap(), decode(&picture).unwrap());
-    assert!(matches!(
-        decode(&bytes[..bytes.len() / 2]),
-        Err(Error::ImageTruncated { .. })
-    ));
+    assert!(matches!(decode(&bytes[..bytes.len() / 2]), Err(Error::ImageTruncated { .. })));
 }

@@ -30,9 +30,7 @@ fn fit(mode: FitMode, width: u32, height: u32) -> Fit {
 }
 
 fn centres(fit: &Fit) -> Vec<Point> {
-    (0..fit.grid().len())
-        .map(|index| fit.from_token(fit.grid().centre(index)))
-        .collect()
+    (0..fit.grid().len()).map(|index| fit.from_token(fit.grid().centre(index))).collect()
 }
 
 /// So sharp that random descriptors, whose cosines differ by a few tenths, leave nothing to the second best.
@@ -41,22 +39,13 @@ fn sharp() -> [Matcher; 4] {
     [
         Matcher::Argmax {},
         Matcher::SoftArgmax { temperature },
-        Matcher::WindowSoftArgmax {
-            window: Window::DEFAULT,
-            temperature,
-        },
-        Matcher::KernelSoftArgmax {
-            sigma: Sigma::DEFAULT,
-            temperature,
-        },
+        Matcher::WindowSoftArgmax { window: Window::DEFAULT, temperature },
+        Matcher::KernelSoftArgmax { sigma: Sigma::DEFAULT, temperature },
     ]
 }
 
 fn settings(matcher: Matcher) -> Settings {
-    Settings {
-        matcher,
-        ..Settings::default()
-    }
+    Settings { matcher, ..Settings::default() }
 }
 
 #[test]
@@ -64,29 +53,13 @@ fn an_image_matched_with_itself_gives_every_point_back() {
     for mode in [FitMode::Squash, FitMode::Letterbox, FitMode::Aspect] {
         let fit = fit(mode, 500, 375);
         let map = random_map(3, fit.grid(), 64);
-        let view = View {
-            features: &map,
-            fit: &fit,
-        };
-        let inside: Vec<Point> = centres(&fit)
-            .into_iter()
-            .filter(|&p| p == p.clamped_to(fit.image()))
-            .collect();
+        let view = View { features: &map, fit: &fit };
+        let inside: Vec<Point> = centres(&fit).into_iter().filter(|&p| p == p.clamped_to(fit.image())).collect();
         for matcher in sharp() {
-            for (found, point) in run(&view, &view, &inside, &settings(matcher))
-                .unwrap()
-                .iter()
-                .zip(&inside)
-            {
-                assert!(
-                    found.point.distance(*point) < 1e-6,
-                    "{mode} {matcher}: {found:?} for {point:?}"
-                );
+            for (found, point) in run(&view, &view, &inside, &settings(matcher)).unwrap().iter().zip(&inside) {
+                assert!(found.point.distance(*point) < 1e-6, "{mode} {matcher}: {found:?} for {point:?}");
                 assert!((found.similarity - 1.0).abs() < 1e-5);
-                assert!(
-                    found.confidence > 0.99 && found.ratio.unwrap() < 0.8,
-                    "{found:?}"
-                );
+                assert!(found.confidence > 0.99 && found.ratio.unwrap() < 0.8, "{found:?}");
             }
         }
     }
@@ -100,66 +73,31 @@ fn a_shift_by_whole_tokens_is_found_exactly() {
     let mut data = noise(5, fit.grid().len() * channels);
     for i in 0..10 - down {
         for j in 0..10 - right {
-            data[((i + down) * 10 + j + right) * channels..][..channels]
-                .copy_from_slice(source.token(i, j));
+            data[((i + down) * 10 + j + right) * channels..][..channels].copy_from_slice(source.token(i, j));
         }
     }
     let target = FeatureMap::new(fit.grid(), channels, data).unwrap();
-    let (source, target) = (
-        View {
-            features: &source,
-            fit: &fit,
-        },
-        View {
-            features: &target,
-            fit: &fit,
-        },
-    );
+    let (source, target) = (View { features: &source, fit: &fit }, View { features: &target, fit: &fit });
     let points: Vec<Point> = (0..10 - down)
         .flat_map(|i| (0..10 - right).map(move |j| Point::new(j as f64 + 0.5, i as f64 + 0.5)))
         .map(|token| fit.from_token(token))
         .collect();
     for matcher in sharp() {
-        for (found, point) in run(&source, &target, &points, &settings(matcher))
-            .unwrap()
-            .iter()
-            .zip(&points)
-        {
+        for (found, point) in run(&source, &target, &points, &settings(matcher)).unwrap().iter().zip(&points) {
             // a token is 28 × 42 px of the image
             let expected = Point::new(point.x + 3.0 * 28.0, point.y + 2.0 * 42.0);
-            assert!(
-                found.point.distance(expected) < 1e-6,
-                "{matcher}: {found:?} for {point:?}"
-            );
+            assert!(found.point.distance(expected) < 1e-6, "{matcher}: {found:?} for {point:?}");
         }
     }
 }
 
 #[test]
 fn images_of_different_shapes_are_matched_in_their_own_pixels() {
-    let (source_fit, target_fit) = (
-        fit(FitMode::Squash, 280, 140),
-        fit(FitMode::Squash, 70, 700),
-    );
+    let (source_fit, target_fit) = (fit(FitMode::Squash, 280, 140), fit(FitMode::Squash, 70, 700));
     let map = random_map(6, Grid::new(10, 10), 32);
-    let (source, target) = (
-        View {
-            features: &map,
-            fit: &source_fit,
-        },
-        View {
-            features: &map,
-            fit: &target_fit,
-        },
-    );
+    let (source, target) = (View { features: &map, fit: &source_fit }, View { features: &map, fit: &target_fit });
     // token (2, 4): centre at 4.5/10 of the width and 2.5/10 of the height
-    let found = run(
-        &source,
-        &target,
-        &[Point::new(126.0, 35.0)],
-        &settings(Matcher::Argmax {}),
-    )
-    .unwrap();
+    let found = run(&source, &target, &[Point::new(126.0, 35.0)], &settings(Matcher::Argmax {})).unwrap();
     assert!(found[0].point.distance(Point::new(31.5, 175.0)) < 1e-9);
 }
 
@@ -167,54 +105,25 @@ fn images_of_different_shapes_are_matched_in_their_own_pixels() {
 fn candidates_stay_apart_by_the_matchers_window() {
     let fit = fit(FitMode::Squash, 140, 140);
     let map = random_map(14, fit.grid(), 16);
-    let view = View {
-        features: &map,
-        fit: &fit,
-    };
-    let settings = Settings {
-        matcher: Matcher::Argmax {},
-        top_k: 3,
-        ..Settings::default()
-    };
-    let found = run(&view, &view, &[Point::new(35.0, 35.0)], &settings)
-        .unwrap()
-        .remove(0);
+    let view = View { features: &map, fit: &fit };
+    let settings = Settings { matcher: Matcher::Argmax {}, top_k: 3, ..Settings::default() };
+    let found = run(&view, &view, &[Point::new(35.0, 35.0)], &settings).unwrap().remove(0);
     assert_eq!(found.candidates.len(), 3);
-    assert_eq!(
-        (found.candidates[0].point, found.candidates[0].similarity),
-        (found.point, found.similarity)
-    );
+    assert_eq!((found.candidates[0].point, found.candidates[0].similarity), (found.point, found.similarity));
     let distance = |a: Point, b: Point| (a.x - b.x).abs().max((a.y - b.y).abs());
     assert!(distance(found.candidates[0].point, found.candidates[1].point) > 2.0 * 14.0);
-    assert!(
-        run(
-            &view,
-            &view,
-            &[Point::new(35.0, 35.0)],
-            &Settings::default()
-        )
-        .unwrap()[0]
-            .candidates
-            .is_empty()
-    );
+    assert!(run(&view, &view, &[Point::new(35.0, 35.0)], &Settings::default()).unwrap()[0].candidates.is_empty());
 }
 
 #[test]
 fn the_sampling_is_that_of_the_settings() {
     let fit = Fit::new(FitMode::Aspect, Size::new(28, 14), 28, 14).unwrap();
     let source = FeatureMap::new(Grid::new(1, 2), 2, vec![1.0, 0.0, 0.0, 1.0]).unwrap();
-    let view = View {
-        features: &source,
-        fit: &fit,
-    };
+    let view = View { features: &source, fit: &fit };
     // between the centres, nearer to the first: 0.75 and 0.25 mixed and normalised; cosine 0.75/√(0.75² + 0.25²)
     let point = [Point::new(10.5, 7.0)];
     let found = |sampling| {
-        let settings = Settings {
-            matcher: Matcher::Argmax {},
-            sampling,
-            ..Settings::default()
-        };
+        let settings = Settings { matcher: Matcher::Argmax {}, sampling, ..Settings::default() };
         run(&view, &view, &point, &settings).unwrap()[0].similarity
     };
     assert!((found(Sampling::Bilinear) - 0.75 / 0.625f32.sqrt()).abs() < 1e-6);

@@ -12,11 +12,7 @@ fn candidates_keep_their_distance() {
     let row = [0.1, 0.9, 0.8, 0.2, 0.1, 0.5, 0.6, 0.3];
     let grid = Grid::new(1, 8);
     let indices = |k, radius| -> Vec<usize> {
-        candidates(&row, grid, &Matcher::Argmax {}, k, radius)
-            .unwrap()
-            .iter()
-            .map(|peak| peak.index)
-            .collect()
+        candidates(&row, grid, &Matcher::Argmax {}, k, radius).unwrap().iter().map(|peak| peak.index).collect()
     };
     assert_eq!(indices(3, 0), [1, 2, 6]);
     assert_eq!(indices(3, 1), [1, 6, 3]);
@@ -26,10 +22,7 @@ fn candidates_keep_their_distance() {
     // distance is Chebyshev's: the diagonal neighbour is struck off too, and the row's end is no neighbour of the next start
     let square = [0.9, 0.0, 0.7, 0.6, 0.8, 0.0, 0.5, 0.0, 0.0];
     let found = candidates(&square, GRID, &Matcher::Argmax {}, 3, 1).unwrap();
-    assert_eq!(
-        found.iter().map(|peak| peak.index).collect::<Vec<_>>(),
-        [0, 2, 6]
-    );
+    assert_eq!(found.iter().map(|peak| peak.index).collect::<Vec<_>>(), [0, 2, 6]);
 }
 
 #[test]
@@ -37,28 +30,15 @@ fn candidates_are_refined_by_their_own_window() {
     // weights 2 16 2 1 1 1 8 4: the window of 3 round 6 has 1 8 4
     let row = [0.2, 0.8, 0.2, 0.0, 0.0, 0.0, 0.6, 0.4];
     let grid = Grid::new(1, 8);
-    let matcher = Matcher::WindowSoftArgmax {
-        window: window(3),
-        temperature: tau(),
-    };
+    let matcher = Matcher::WindowSoftArgmax { window: window(3), temperature: tau() };
     let found = candidates(&row, grid, &matcher, 2, 1).unwrap();
     near(found[0].point, 1.5, 0.5);
     near(found[1].point, (5.5 + 8.0 * 6.5 + 4.0 * 7.5) / 13.0, 0.5);
     nearly(found[1].confidence, 13.0 / 35.0);
     nearly(found[1].ratio.unwrap(), 0.8 / 0.6);
     // the mean over everything says nothing of the second best: a token's centre instead
-    let found = candidates(
-        &row,
-        grid,
-        &Matcher::SoftArgmax { temperature: tau() },
-        2,
-        1,
-    )
-    .unwrap();
-    assert_eq!(
-        (found[0].point, found[1].point),
-        (Point::new(1.5, 0.5), Point::new(6.5, 0.5))
-    );
+    let found = candidates(&row, grid, &Matcher::SoftArgmax { temperature: tau() }, 2, 1).unwrap();
+    assert_eq!((found[0].point, found[1].point), (Point::new(1.5, 0.5), Point::new(6.5, 0.5)));
 }
 
 proptest! {

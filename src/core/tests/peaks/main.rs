@@ -33,42 +33,27 @@ fn window(side: u32) -> Window {
 
 #[track_caller]
 fn near(found: Point, x: f64, y: f64) {
-    assert!(
-        found.distance(Point::new(x, y)) < 1e-6,
-        "{found:?} is not ({x}, {y})"
-    );
+    assert!(found.distance(Point::new(x, y)) < 1e-6, "{found:?} is not ({x}, {y})");
 }
 
 #[track_caller]
 fn nearly(found: f32, expected: f64) {
-    assert!(
-        (f64::from(found) - expected).abs() < 1e-6,
-        "{found} is not {expected}"
-    );
+    assert!((f64::from(found) - expected).abs() < 1e-6, "{found} is not {expected}");
 }
 
 fn every_matcher(temperature: Temperature) -> [Matcher; 4] {
     [
         Matcher::Argmax {},
         Matcher::SoftArgmax { temperature },
-        Matcher::WindowSoftArgmax {
-            window: window(3),
-            temperature,
-        },
-        Matcher::KernelSoftArgmax {
-            sigma: Sigma::DEFAULT,
-            temperature,
-        },
+        Matcher::WindowSoftArgmax { window: window(3), temperature },
+        Matcher::KernelSoftArgmax { sigma: Sigma::DEFAULT, temperature },
     ]
 }
 
 #[test]
 fn argmax_is_the_centre_of_the_best_token() {
     let peak = argmax(&SIMILARITY, GRID).unwrap();
-    assert_eq!(
-        (peak.point, peak.index, peak.similarity),
-        (Point::new(2.5, 2.5), 8, 0.8)
-    );
+    assert_eq!((peak.point, peak.index, peak.similarity), (Point::new(2.5, 2.5), 8, 0.8));
     // the default window of 5 covers all that a corner of 3 × 3 has: nothing is outside
     assert_eq!((peak.confidence, peak.ratio), (1.0, None));
 }
@@ -77,11 +62,7 @@ fn argmax_is_the_centre_of_the_best_token() {
 fn soft_argmax_is_the_mean_of_all_centres() {
     let peak = soft_argmax(&SIMILARITY, GRID, tau()).unwrap();
     // columns weigh 4, 8, 25, rows 4, 14, 19
-    near(
-        peak.point,
-        (4.0 * 0.5 + 8.0 * 1.5 + 25.0 * 2.5) / 37.0,
-        (4.0 * 0.5 + 14.0 * 1.5 + 19.0 * 2.5) / 37.0,
-    );
+    near(peak.point, (4.0 * 0.5 + 8.0 * 1.5 + 25.0 * 2.5) / 37.0, (4.0 * 0.5 + 14.0 * 1.5 + 19.0 * 2.5) / 37.0);
     assert_eq!((peak.index, peak.similarity), (8, 0.8));
 }
 
@@ -89,11 +70,7 @@ fn soft_argmax_is_the_mean_of_all_centres() {
 fn window_soft_argmax_leaves_out_what_is_outside() {
     // round the corner the window of 3 has 4 8 / 2 16: columns 6, 24, rows 12, 18
     let peak = window_soft_argmax(&SIMILARITY, GRID, window(3), tau()).unwrap();
-    near(
-        peak.point,
-        (6.0 * 1.5 + 24.0 * 2.5) / 30.0,
-        (12.0 * 1.5 + 18.0 * 2.5) / 30.0,
-    );
+    near(peak.point, (6.0 * 1.5 + 24.0 * 2.5) / 30.0, (12.0 * 1.5 + 18.0 * 2.5) / 30.0);
     nearly(peak.confidence, 30.0 / 37.0);
     // best outside: 0.2
     nearly(peak.ratio.unwrap(), 0.25);
@@ -104,10 +81,7 @@ fn window_soft_argmax_leaves_out_what_is_outside() {
     nearly(peak.ratio.unwrap(), 0.75);
     // one that covers the map is the soft-argmax
     let peak = window_soft_argmax(&SIMILARITY, GRID, window(255), tau()).unwrap();
-    assert_eq!(
-        peak.point,
-        soft_argmax(&SIMILARITY, GRID, tau()).unwrap().point
-    );
+    assert_eq!(peak.point, soft_argmax(&SIMILARITY, GRID, tau()).unwrap().point);
 }
 
 #[test]
@@ -128,16 +102,9 @@ fn kernel_soft_argmax_weakens_similarities_by_distance() {
 fn ties_go_to_the_first_token() {
     let similarity = [0.1, 0.7, 0.2, 0.7, 0.7, 0.0, 0.7, 0.1, 0.7];
     for matcher in every_matcher(tau()) {
-        assert_eq!(
-            peak(&similarity, GRID, &matcher).unwrap().index,
-            1,
-            "{matcher}"
-        );
+        assert_eq!(peak(&similarity, GRID, &matcher).unwrap().index, 1, "{matcher}");
     }
-    assert_eq!(
-        argmax(&similarity, GRID).unwrap().point,
-        Point::new(1.5, 0.5)
-    );
+    assert_eq!(argmax(&similarity, GRID).unwrap().point, Point::new(1.5, 0.5));
 }
 
 #[test]
@@ -157,25 +124,14 @@ fn what_is_not_finite_takes_no_part() {
     for matcher in every_matcher(tau()) {
         let peak = peak(&similarity, GRID, &matcher).unwrap();
         assert_eq!((peak.index, peak.similarity), (4, 0.4), "{matcher}");
-        assert!(
-            peak.point.x.is_finite() && peak.point.y.is_finite(),
-            "{matcher}"
-        );
+        assert!(peak.point.x.is_finite() && peak.point.y.is_finite(), "{matcher}");
         assert!(peak.confidence > 0.0 && peak.confidence <= 1.0, "{matcher}");
-        assert_eq!(
-            candidates(&similarity, GRID, &matcher, 9, 0).unwrap().len(),
-            6,
-            "{matcher}"
-        );
+        assert_eq!(candidates(&similarity, GRID, &matcher, 9, 0).unwrap().len(), 6, "{matcher}");
     }
     for nothing in [f32::NAN, f32::NEG_INFINITY] {
         let error = argmax(&[nothing; 9], GRID).unwrap_err();
         assert!(matches!(error, Error::NoFiniteSimilarity), "{error}");
-        assert!(
-            candidates(&[nothing; 9], GRID, &Matcher::default(), 3, 1)
-                .unwrap()
-                .is_empty()
-        );
+        assert!(candidates(&[nothing; 9], GRID, &Matcher::default(), 3, 1).unwrap().is_empty());
     }
 }
 
@@ -183,11 +139,7 @@ fn what_is_not_finite_takes_no_part() {
 fn a_single_token_is_its_own_match() {
     for matcher in every_matcher(tau()) {
         let peak = peak(&[0.3], Grid::new(1, 1), &matcher).unwrap();
-        assert_eq!(
-            (peak.point, peak.index, peak.similarity),
-            (Point::new(0.5, 0.5), 0, 0.3),
-            "{matcher}"
-        );
+        assert_eq!((peak.point, peak.index, peak.similarity), (Point::new(0.5, 0.5), 0, 0.3), "{matcher}");
         assert_eq!((peak.confidence, peak.ratio), (1.0, None), "{matcher}");
     }
 }
@@ -195,19 +147,10 @@ fn a_single_token_is_its_own_match() {
 #[test]
 fn a_row_of_the_wrong_length_is_refused() {
     for grid in [Grid::new(3, 4), Grid::new(0, 0)] {
-        assert!(matches!(
-            argmax(&SIMILARITY, grid),
-            Err(Error::Shape { .. })
-        ));
-        assert!(matches!(
-            candidates(&SIMILARITY, grid, &Matcher::default(), 1, 1),
-            Err(Error::Shape { .. })
-        ));
+        assert!(matches!(argmax(&SIMILARITY, grid), Err(Error::Shape { .. })));
+        assert!(matches!(candidates(&SIMILARITY, grid, &Matcher::default(), 1, 1), Err(Error::Shape { .. })));
     }
-    assert!(matches!(
-        argmax(&[], Grid::new(0, 0)),
-        Err(Error::NoFiniteSimilarity)
-    ));
+    assert!(matches!(argmax(&[], Grid::new(0, 0)), Err(Error::NoFiniteSimilarity)));
 }
 
 #[test]
@@ -215,26 +158,16 @@ fn extreme_temperatures_stay_finite() {
     for value in [f32::MIN_POSITIVE / 2.0, 1e-30, 1e30, f32::MAX] {
         for matcher in every_matcher(temperature(value)) {
             let peak = peak(&SIMILARITY, GRID, &matcher).unwrap();
-            assert!(
-                peak.point.x.is_finite() && peak.confidence.is_finite(),
-                "{matcher}"
-            );
+            assert!(peak.point.x.is_finite() && peak.confidence.is_finite(), "{matcher}");
         }
     }
     // so hot that all tokens weigh the same
-    near(
-        soft_argmax(&SIMILARITY, GRID, temperature(f32::MAX))
-            .unwrap()
-            .point,
-        1.5,
-        1.5,
-    );
+    near(soft_argmax(&SIMILARITY, GRID, temperature(f32::MAX)).unwrap().point, 1.5, 1.5);
 }
 
 fn any_row() -> impl Strategy<Value = (Grid, Vec<f32>)> {
     (1usize..12, 1usize..12).prop_flat_map(|(height, width)| {
-        prop::collection::vec(-1.0f32..1.0, height * width)
-            .prop_map(move |row| (Grid::new(height, width), row))
+        prop::collection::vec(-1.0f32..1.0, height * width).prop_map(move |row| (Grid::new(height, width), row))
     })
 }
 

@@ -1,0 +1,126 @@
+//! The real binary, started as an operator would and spoken to over a socket.
+
+use crate::root;
+use reqwest::{
+    Client, Response,
+    multipart::{Form, Part},
+};
+use serde_json::Value;
+use std::{
+    io::{BufRead, BufReader},
+    path::PathBuf,
+    process::{Child, Command, Stdio},
+    time::Duration,
+};
+
+/// The `homolog` binary beside this test (`cargo build --workspace` makes it).
+pub fn binary() -> PathBuf {
+    let test = std::env::current_exe().unwrap();
+    let path = test.parent().unwrap().parent().unwrap().join("homolog");
+    assert!(path.is_file(), "{} is not there: run `cargo build --workspace` first", path.display());
+    path
+}
+
+/// A running service; killed when dropped.
+pub struct Service {
+    child: Child,
+    /// `http://ADDRESS`.
+    pub url: String,
+    /// A client without its own time limit.
+    pub client: Client,
+}
+
+impl Service {
+    /// Starts the service on a free port with the demo bundle and further flags, and waits until it is ready.
+    pub async fn start(flags: &[&str]) -> Service {
+        let mut child = Command::new(binary())
+            .args(["serve", "--listen", "127.0.0.1:0", "--models"])
+            .arg(root().join("models"))
+            .args(flags)
+            .current_dir(root())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let (send, lines) = std::sync::mpsc::channel();
+        let streams: [Box<dyn std::io::Read + Send>; 2] =
+            [Box::new(child.stdout.take().unwrap()), Box::new(child.stderr.take().unwrap())];
+        for stream in streams {
+            let send = send.clone();
+            // Read to the end, so that a full pipe never stops the service.
+            std::thread::spawn(move || BufReader::new(stream).lines().map_while(Result::ok).for_each(|line| {
+                let _ = send.send(line);
+            }));
+        }
+        let url = loop {
+            let line = lines.recv_timeout(Duration::from_secs(60)).expect("the service says where it listens");
+            if let Some((_, rest)) = line.split_once("http://") {
+                let address: String = rest.chars().take_while(|c| c.is_ascii_digit() || ".:".contains(*c)).collect();
+                break format!("http://{address}");
+            }
+        };
+        let service = Service { child, url, client: Client::new() };
+        for _ in 0..600 {
+            if service.get("/health/ready").await.status() == 200 {
+                return service;
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+        panic!("the service did not become ready");
+    }
+
+    /// GET.
+    pub async fn get(&self, path: &str) -> Response {
+        self.client.get(format!("{}{path}", self.url)).send().await.unwrap()
+    }
+
+    /// `POST /match` with a multipart form.
+    pub async fn post_form(&self, form: Form) -> Response {
+        self.client.post(format!("{}/match", self.url)).multipart(form).send().await.unwrap()
+    }
+
+    /// `POST /match` with a JSON text.
+    pub async fn post_json(&self, body: impl Into<reqwest::Body>) -> Response {
+        let post = self.client.post(format!("{}/match", self.url)).header("content-type", "application/json");
+        post.body(body).send().await.unwrap()
+    }
+
+    /// Asks the service to stop as an operator would, and gives its exit status.
+    pub fn terminate(mut self) -> std::process::ExitStatus {
+        let pid = self.child.id().to_string();
+        Command::new("kill").args(["-TERM", &pid]).status().unwrap();
+        self.child.wait().unwrap()
+    }
+}
+
+impl Drop for Service {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// A file part.
+pub fn file(bytes: &[u8]) -> Part {
+    Part::bytes(bytes.to_vec()).file_name("photo")
+}
+
+/// A form of one source, one target and a request.
+pub fn form(source: &[u8], target: &[u8], request: &Value) -> Form {
+    Form::new().part("source", file(source)).part("target", file(target)).text("request", request.to_string())
+}
+
+/// Requires a problem: its status, the end of its type, and the field it names.
+pub async fn assert_problem(response: Response, status: u16, kind: &str, field: Option<&str>) {
+    let found = response.status().as_u16();
+    let content_type = response.headers().get("content-type").map(|value| value.to_str().unwrap().to_owned());
+    let text = response.text().await.unwrap();
+    assert_eq!(found, status, "{text}");
+    assert_eq!(content_type.as_deref(), Some("application/problem+json"), "{text}");
+    let problem: Value = serde_json::from_str(&text).unwrap();
+    assert_eq!(problem["status"], status, "{text}");
+    assert!(problem["type"].as_str().unwrap().ends_with(kind), "{text} is not {kind}");
+    if let Some(field) = field {
+        assert_eq!(problem["field"], field, "{text}");
+    }
+}
