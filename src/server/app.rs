@@ -1,0 +1,196 @@
+//! What all requests share: the configuration, the engine once it is loaded, and the bounded pool for work of the CPU.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
+
+use homolog_core::bundle;
+use homolog_engine::{Engine, Model};
+use tokio::sync::Semaphore;
+use tracing::Span;
+
+use crate::config::Config;
+use crate::error::ApiError;
+
+/// The id of the bundle in the repository, the default where there are several and none is set.
+const DEMO: &str = "demo";
+
+/// A handle to what requests share; cheap to clone.
+#[derive(Clone)]
+pub struct App(Arc<Shared>);
+
+struct Shared {
+    config: Config,
+    engine: OnceLock<Engine>,
+    stopping: AtomicBool,
+    cpu: Arc<Semaphore>,
+}
+
+/// Why no model can be served.
+#[derive(Debug, thiserror::Error)]
+pub enum LoadError {
+    /// The folder cannot be read.
+    #[error("models: the folder {folder} cannot be read: {reason}")]
+    Folder {
+        /// The folder.
+        folder: String,
+        /// Why.
+        reason: String,
+    },
+    /// Nothing usable in it.
+    #[error("models: no usable bundle in the folder {folder} ({refused} refused, see above)")]
+    NoModel {
+        /// The folder.
+        folder: String,
+        /// How many were refused.
+        refused: usize,
+    },
+    /// The default is not among the models.
+    #[error("default_model: `{id}` is not loaded; loaded: {loaded}")]
+    NoDefault {
+        /// What was configured.
+        id: String,
+        /// What there is.
+        loaded: String,
+    },
+    /// The engine does not start.
+    #[error(transparent)]
+    Engine(#[from] homolog_engine::Error),
+}
+
+impl App {
+    /// An application whose models are not loaded yet.
+    pub fn new(config: Config) -> App {
+        let cores = std::thread::available_parallelism().map_or(1, usize::from);
+        let threads = match config.threads {
+            0 => cores,
+            threads => threads.min(Semaphore::MAX_PERMITS),
+        };
+        App(Arc::new(Shared {
+            config,
+            engine: OnceLock::new(),
+            stopping: AtomicBool::new(false),
+            cpu: Arc::new(Semaphore::new(threads)),
+        }))
+    }
+
+    /// Checks the bundles in the models folder, loads those that pass and runs each once. Blocks until that is done.
+    ///
+    /// # Errors
+    /// [`LoadError`]; a bundle that is refused beside others that are not is logged and no error.
+    pub fn load(&self) -> Result<(), LoadError> {
+        let config = &self.0.config;
+        let mut usable = Vec::new();
+        let mut refused = 0;
+        for bundle in bundle::scan(&config.models).map_err(|error| folder(config, error))? {
+            match bundle {
+                Ok(bundle) => usable.push(bundle),
+                Err(error) => {
+                    refused += 1;
+                    tracing::error!("{error}");
+                }
+            }
+        }
+        if usable.is_empty() {
+            let folder = config.models.display().to_string();
+            return Err(LoadError::NoModel { folder, refused });
+        }
+        if let Some(id) = &config.default_model
+            && !usable.iter().any(|bundle| bundle.manifest().id == *id)
+        {
+            let loaded: Vec<&str> = usable.iter().map(|b| b.manifest().id.as_str()).collect();
+            return Err(LoadError::NoDefault { id: id.clone(), loaded: loaded.join(", ") });
+        }
+        let engine = Engine::start(&config.engine(), usable)?;
+        tracing::info!(models = ids(&engine), provider = %engine.provider(), "ready");
+        // a second load would change nothing
+        let _ = self.0.engine.set(engine);
+        Ok(())
+    }
+
+    /// The configuration.
+    pub fn config(&self) -> &Config {
+        &self.0.config
+    }
+
+    /// The engine.
+    ///
+    /// # Errors
+    /// [`ApiError::NotReady`] until the models are loaded.
+    pub fn engine(&self) -> Result<&Engine, ApiError> {
+        let loading = ApiError::NotReady("the models are still being loaded");
+        self.0.engine.get().ok_or(loading)
+    }
+
+    /// Whether requests should be sent here.
+    ///
+    /// # Errors
+    /// [`ApiError::NotReady`] until the models are loaded, and from the moment the service is told to stop.
+    pub fn ready(&self) -> Result<(), ApiError> {
+        if self.0.stopping.load(Ordering::Relaxed) {
+            return Err(ApiError::NotReady("the service is stopping"));
+        }
+        self.engine().map(|_| ())
+    }
+
+    /// From now on the service is not ready; what runs goes on.
+    pub fn stop(&self) {
+        self.0.stopping.store(true, Ordering::Relaxed);
+    }
+
+    /// Takes no more images; those that wait are still answered.
+    pub fn shutdown(&self) {
+        if let Some(engine) = self.0.engine.get() {
+            engine.shutdown();
+        }
+    }
+
+    /// The model of that id, or the default one: that of the configuration, else the only one, else the demo.
+    ///
+    /// # Errors
+    /// [`ApiError::NotReady`], [`ApiError::UnknownModel`], or [`ApiError::Invalid`] where there is no default.
+    pub fn model(&self, id: Option<&str>) -> Result<&Model, ApiError> {
+        let engine = self.engine()?;
+        if let Some(id) = id.or(self.0.config.default_model.as_deref()) {
+            return engine.model(id).ok_or_else(|| ApiError::UnknownModel { id: id.to_owned(), loaded: ids(engine) });
+        }
+        let mut models = engine.models();
+        match (models.next(), models.next()) {
+            (Some(only), None) => Ok(only),
+            _ => engine.model(DEMO).ok_or_else(|| {
+                let loaded = ids(engine);
+                ApiError::invalid("model", format!("name one of several models: {loaded}"))
+            }),
+        }
+    }
+
+    /// Runs `work` on the pool, in the current span. No more runs at once than there are threads, so that decoding many large
+    /// images neither starves the encoder nor fills the memory. Work that has begun is not stopped when the caller leaves.
+    ///
+    /// # Errors
+    /// [`ApiError::Internal`] if `work` panics.
+    pub async fn on_cpu<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> Result<T, ApiError> {
+        let failed = |cause: &dyn std::fmt::Display| ApiError::Internal(cause.to_string());
+        let permit = Arc::clone(&self.0.cpu).acquire_owned().await;
+        let permit = permit.map_err(|error| failed(&error))?;
+        let span = Span::current();
+        let task = tokio::task::spawn_blocking(move || {
+            // held by the work itself: a caller that leaves does not free the thread
+            let _permit = permit;
+            span.in_scope(work)
+        });
+        task.await.map_err(|error| failed(&error))
+    }
+}
+
+fn folder(config: &Config, error: homolog_core::Error) -> LoadError {
+    let reason = match error {
+        homolog_core::Error::Bundle { reason, .. } => reason,
+        other => other.to_string(),
+    };
+    LoadError::Folder { folder: config.models.display().to_string(), reason }
+}
+
+fn ids(engine: &Engine) -> String {
+    let ids: Vec<&str> = engine.models().map(|model| model.manifest().id.as_str()).collect();
+    ids.join(", ")
+}

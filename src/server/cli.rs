@@ -1,0 +1,134 @@
+//! The command line: what can be said, and who answers it.
+
+use std::error::Error;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand};
+use homolog_core::features::Sampling;
+use homolog_core::geometry::Point;
+use homolog_core::matching::Matcher;
+
+use crate::commands;
+use crate::config::{Config, ConfigArgs};
+use crate::logging;
+
+/// Semantic correspondence: this point on this object, where is the same part in that picture?
+#[derive(Debug, Parser)]
+#[command(name = "homolog", version)]
+pub struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// What the program does.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Serve the HTTP API
+    Serve {
+        /// How.
+        #[command(flatten)]
+        config: ConfigArgs,
+    },
+    /// Find points of one photo in others
+    Match(MatchArgs),
+    /// List the models that can be served
+    Models {
+        /// Print the answer of GET /models
+        #[arg(long)]
+        json: bool,
+        /// From where.
+        #[command(flatten)]
+        config: ConfigArgs,
+    },
+    /// Print the OpenAPI specification of the service
+    Openapi,
+}
+
+/// The arguments of `homolog match`.
+#[derive(Args, Debug)]
+pub struct MatchArgs {
+    /// The photo with the points
+    pub source: PathBuf,
+    /// The photos to look in
+    #[arg(required = true)]
+    pub targets: Vec<PathBuf>,
+    /// A point of the source in pixels; may be given several times
+    #[arg(long = "at", value_name = "X,Y", required = true, value_parser = point, allow_hyphen_values = true)]
+    pub points: Vec<Point>,
+    /// The model's id
+    #[arg(long)]
+    pub model: Option<String>,
+    /// How a place is read off, say window_soft_argmax:window=5,temperature=0.05
+    #[arg(long)]
+    pub matcher: Option<Matcher>,
+    /// Side of the network's input in pixels, one of those the model offers
+    #[arg(long)]
+    pub resolution: Option<u32>,
+    /// How the source is read between its tokens: bilinear or nearest
+    #[arg(long)]
+    pub sampling: Option<Sampling>,
+    /// How many candidates to report for each point
+    #[arg(long)]
+    pub top_k: Option<usize>,
+    /// Match each prediction back and report how far from its point it comes out
+    #[arg(long)]
+    pub cycle: bool,
+    /// Write a picture of the matches, as PNG
+    #[arg(long, value_name = "FILE")]
+    pub out: Option<PathBuf>,
+    /// Print the answer of POST /match
+    #[arg(long)]
+    pub json: bool,
+    /// From where.
+    #[command(flatten)]
+    pub config: ConfigArgs,
+}
+
+fn point(text: &str) -> Result<Point, String> {
+    let wrong = || format!("`{text}` is not of the form X,Y, say 120,80");
+    let (x, y) = text.split_once(',').ok_or_else(wrong)?;
+    let number = |text: &str| text.trim().parse::<f64>().map_err(|_| wrong());
+    Ok(Point::new(number(x)?, number(y)?))
+}
+
+/// Does what the command line says; says what is wrong on standard error.
+pub fn main() -> ExitCode {
+    let matches = Cli::command().get_matches();
+    let cli = match Cli::from_arg_matches(&matches) {
+        Ok(cli) => cli,
+        Err(error) => error.exit(),
+    };
+    match dispatch(cli.command, &matches) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn dispatch(command: Command, matches: &clap::ArgMatches) -> Result<(), Box<dyn Error>> {
+    // of the subcommand: its matches know where each value came from
+    let matches = matches.subcommand().map_or(matches, |(_, matches)| matches);
+    match command {
+        Command::Serve { config } => commands::serve(configured(&config, matches, "info")?),
+        Command::Match(args) => {
+            let config = configured(&args.config, matches, "warn")?;
+            commands::match_photos(config, args)
+        }
+        Command::Models { json, config } => commands::models(configured(&config, matches, "warn")?, json),
+        Command::Openapi => commands::openapi(),
+    }
+}
+
+/// Commands that print an answer log less than the service, unless told otherwise.
+fn configured(args: &ConfigArgs, matches: &clap::ArgMatches, log: &str) -> Result<Config, Box<dyn Error>> {
+    let mut config = Config::load(args, matches)?;
+    if config.log == Config::default().log {
+        log.clone_into(&mut config.log);
+    }
+    logging::start(&config)?;
+    Ok(config)
+}

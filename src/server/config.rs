@@ -1,0 +1,266 @@
+//! How the service is configured: one struct, from flags, environment and a TOML file.
+//!
+//! A flag outweighs its environment variable, that the file, and that the default. The doc comment of a field is its `--help`.
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use clap::parser::ValueSource;
+use clap::{Args, ValueEnum};
+use homolog_core::image::DecodeLimits;
+use homolog_engine::{EngineConfig, ProviderChoice};
+use serde::{Deserialize, Serialize};
+
+/// Everything that can be set.
+#[derive(Args, Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Config {
+    /// Address and port to listen on; port 0 takes a free one, which is printed. Reachable from this computer only, by default
+    #[arg(long, env = "HOMOLOG_LISTEN", default_value_t = Config::default().listen)]
+    pub listen: SocketAddr,
+
+    /// Folder whose sub-folders are the model bundles to serve
+    #[arg(long, env = "HOMOLOG_MODELS", default_value = "models")]
+    pub models: PathBuf,
+
+    /// Model for requests that name none; else the only one that is loaded, else `demo`
+    #[arg(long, env = "HOMOLOG_DEFAULT_MODEL")]
+    pub default_model: Option<String>,
+
+    /// What models run on: cpu, cuda (an error where it cannot be had) or auto (cuda where it can be had, else cpu)
+    #[arg(long, env = "HOMOLOG_PROVIDER", default_value_t = Config::default().provider)]
+    pub provider: ProviderChoice,
+
+    /// Images encoded at once, each by sessions of its own; more than 1 costs memory and seldom gains speed on a CPU
+    #[arg(long, env = "HOMOLOG_WORKERS", default_value_t = Config::default().workers)]
+    pub workers: usize,
+
+    /// Threads of each worker, and of the pool that decodes and matches; 0 for the cores that this process may use
+    #[arg(long, env = "HOMOLOG_THREADS", default_value_t = Config::default().threads)]
+    pub threads: usize,
+
+    /// Images that may wait for a worker; one more is answered 429 at once instead of waiting for longer than is useful
+    #[arg(long, env = "HOMOLOG_QUEUE", default_value_t = Config::default().queue)]
+    pub queue: usize,
+
+    /// Greatest body of a request, in bytes, all images together
+    #[arg(long, env = "HOMOLOG_MAX_BODY_BYTES", default_value_t = Config::default().max_body_bytes)]
+    pub max_body_bytes: usize,
+
+    /// Greatest width and height of an image, in pixels; read from its header, before any pixel has a place in memory
+    #[arg(long, env = "HOMOLOG_MAX_IMAGE_SIDE", default_value_t = Config::default().max_image_side)]
+    pub max_image_side: u32,
+
+    /// Greatest width × height of an image, in pixels
+    #[arg(long, env = "HOMOLOG_MAX_IMAGE_PIXELS", default_value_t = Config::default().max_image_pixels)]
+    pub max_image_pixels: u64,
+
+    /// Most points in a request
+    #[arg(long, env = "HOMOLOG_MAX_POINTS", default_value_t = Config::default().max_points)]
+    pub max_points: usize,
+
+    /// Most target images in a request
+    #[arg(long, env = "HOMOLOG_MAX_TARGETS", default_value_t = Config::default().max_targets)]
+    pub max_targets: usize,
+
+    /// Most candidates a point
+    #[arg(long, env = "HOMOLOG_MAX_TOP_K", default_value_t = Config::default().max_top_k)]
+    pub max_top_k: usize,
+
+    /// Most places in an answer: points × targets × (1 + top_k); bounds its length, and the time spent on matching
+    #[arg(long, env = "HOMOLOG_MAX_PLACES", default_value_t = Config::default().max_places)]
+    pub max_places: usize,
+
+    /// Seconds after which a request is given up and answered 504, its upload included
+    #[arg(long, env = "HOMOLOG_REQUEST_TIMEOUT_S", default_value_t = Config::default().request_timeout_s)]
+    pub request_timeout_s: u64,
+
+    /// Seconds that running requests have to finish after SIGTERM or SIGINT
+    #[arg(long, env = "HOMOLOG_SHUTDOWN_GRACE_S", default_value_t = Config::default().shutdown_grace_s)]
+    pub shutdown_grace_s: u64,
+
+    /// How log lines are written (to standard error): for people or for machines
+    #[arg(long, env = "HOMOLOG_LOG_FORMAT", value_enum, default_value_t = Config::default().log_format)]
+    pub log_format: LogFormat,
+
+    /// What is logged: a level, or directives such as `info,homolog=debug`
+    #[arg(long, env = "HOMOLOG_LOG", default_value_t = Config::default().log)]
+    pub log: String,
+}
+
+/// How log lines are written.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum LogFormat {
+    /// One line of text an event.
+    #[default]
+    Pretty,
+    /// One JSON object an event.
+    Json,
+}
+
+impl Default for Config {
+    fn default() -> Config {
+        let limits = DecodeLimits::default();
+        Config {
+            listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 8080)),
+            models: PathBuf::from("models"),
+            default_model: None,
+            provider: ProviderChoice::Auto,
+            workers: 1,
+            threads: 0,
+            queue: 64,
+            max_body_bytes: 64 << 20,
+            max_image_side: limits.max_width,
+            max_image_pixels: limits.max_pixels,
+            max_points: 10_000,
+            max_targets: 100,
+            max_top_k: 100,
+            max_places: 1_000_000,
+            request_timeout_s: 60,
+            shutdown_grace_s: 30,
+            log_format: LogFormat::Pretty,
+            log: "info".to_owned(),
+        }
+    }
+}
+
+/// What the command line has of the configuration: the file, and whatever stands above it.
+#[derive(Args, Clone, Debug)]
+#[command(next_help_heading = "Configuration")]
+pub struct ConfigArgs {
+    /// TOML file with any of the settings below, named as their flags
+    #[arg(long, value_name = "FILE", env = "HOMOLOG_CONFIG")]
+    pub config: Option<PathBuf>,
+
+    /// The settings as clap sees them, its defaults among them: [`Config::load`] tells which were given.
+    #[command(flatten)]
+    pub given: Config,
+}
+
+/// A configuration that cannot be used; every variant names the field or the file.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigError {
+    /// The file cannot be read.
+    #[error("the configuration file {} cannot be read: {reason}", path.display())]
+    Unreadable {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        reason: std::io::Error,
+    },
+    /// The file is not TOML.
+    #[error("the configuration file {} is not TOML: {reason}", path.display())]
+    Syntax {
+        /// The file.
+        path: PathBuf,
+        /// Where and why.
+        reason: toml::de::Error,
+    },
+    /// A setting is given twice, with a hyphen and with an underscore.
+    #[error("{field}: given twice in the configuration file")]
+    Twice {
+        /// The setting.
+        field: String,
+    },
+    /// A setting has a value that it cannot have, or is not one.
+    #[error("{field}: {reason}")]
+    Field {
+        /// The setting.
+        field: String,
+        /// What is wrong with it.
+        reason: String,
+    },
+}
+
+impl Config {
+    /// Puts together what the command line, the environment and the file say.
+    ///
+    /// # Errors
+    /// [`ConfigError`], with the field or file named.
+    pub fn load(args: &ConfigArgs, matches: &clap::ArgMatches) -> Result<Config, ConfigError> {
+        let mut table = match &args.config {
+            Some(path) => read(path)?,
+            None => toml::Table::new(),
+        };
+        let field = |error: toml::ser::Error| ConfigError::Field {
+            field: "command line".to_owned(),
+            reason: error.to_string(),
+        };
+        // clap fills in defaults as well, and those must not outweigh the file
+        for (name, value) in toml::Table::try_from(&args.given).map_err(field)? {
+            let source = matches.value_source(&name);
+            if matches!(source, Some(ValueSource::CommandLine | ValueSource::EnvVariable)) {
+                table.insert(name, value);
+            }
+        }
+        let config: Config = serde_path_to_error::deserialize(table).map_err(|error| {
+            let path = error.path().to_string();
+            ConfigError::Field { field: path, reason: error.into_inner().message().to_owned() }
+        })?;
+        config.check()?;
+        Ok(config)
+    }
+
+    /// A zero here would make a service that answers nothing.
+    fn check(&self) -> Result<(), ConfigError> {
+        let zeros = [
+            ("workers", self.workers == 0),
+            ("queue", self.queue == 0),
+            ("max_body_bytes", self.max_body_bytes == 0),
+            ("max_image_side", self.max_image_side == 0),
+            ("max_image_pixels", self.max_image_pixels == 0),
+            ("max_points", self.max_points == 0),
+            ("max_targets", self.max_targets == 0),
+            ("max_places", self.max_places == 0),
+            ("request_timeout_s", self.request_timeout_s == 0),
+        ];
+        match zeros.iter().find(|(_, is_zero)| *is_zero) {
+            Some((field, _)) => {
+                Err(ConfigError::Field { field: (*field).to_owned(), reason: "must be above 0".to_owned() })
+            }
+            None => Ok(()),
+        }
+    }
+
+    /// What an image may ask of the decoder.
+    pub fn decode_limits(&self) -> DecodeLimits {
+        DecodeLimits {
+            max_width: self.max_image_side,
+            max_height: self.max_image_side,
+            max_pixels: self.max_image_pixels,
+            ..DecodeLimits::default()
+        }
+    }
+
+    /// How the engine runs.
+    pub fn engine(&self) -> EngineConfig {
+        EngineConfig { provider: self.provider, workers: self.workers, threads: self.threads, queue: self.queue }
+    }
+
+    /// [`request_timeout_s`](Config::request_timeout_s).
+    pub fn request_timeout(&self) -> Duration {
+        Duration::from_secs(self.request_timeout_s)
+    }
+
+    /// [`shutdown_grace_s`](Config::shutdown_grace_s).
+    pub fn shutdown_grace(&self) -> Duration {
+        Duration::from_secs(self.shutdown_grace_s)
+    }
+}
+
+/// The file's settings, with hyphens in their names taken as underscores.
+fn read(path: &Path) -> Result<toml::Table, ConfigError> {
+    let text =
+        std::fs::read_to_string(path).map_err(|reason| ConfigError::Unreadable { path: path.to_owned(), reason })?;
+    let file: toml::Table = text.parse().map_err(|reason| ConfigError::Syntax { path: path.to_owned(), reason })?;
+    let mut table = toml::Table::new();
+    for (name, value) in file {
+        let field = name.replace('-', "_");
+        if table.insert(field.clone(), value).is_some() {
+            return Err(ConfigError::Twice { field });
+        }
+    }
+    Ok(table)
+}

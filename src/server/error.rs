@@ -1,0 +1,269 @@
+//! Every error of the API, and the only place where one becomes a response (RFC 9457, `application/problem+json`).
+//!
+//! Take [`ApiError::Malformed`] for what cannot be read at all, [`ApiError::Invalid`] for what can be read and makes no sense,
+//! [`ApiError::Image`] for a file that is no picture, and [`ApiError::Internal`] for what the caller cannot help; its cause is
+//! logged and not sent. [`ApiError::kind`] gives each its stable type, [`Kind::status`] each type its status.
+
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use crate::middleware::request_id;
+
+/// What can go wrong between a request and its answer.
+#[derive(Debug, thiserror::Error)]
+pub enum ApiError {
+    /// The body, or a part of it, cannot be read.
+    #[error("{detail}")]
+    Malformed {
+        /// The part, where it is known.
+        field: Option<String>,
+        /// What is wrong with it.
+        detail: String,
+    },
+    /// An image that must be there is not.
+    #[error("{detail}")]
+    MissingImage {
+        /// `source` or `target`.
+        field: String,
+        /// What is missing.
+        detail: String,
+    },
+    /// The body is of a type that is not understood here.
+    #[error(
+        "the body must be multipart/form-data or application/json, not {}",
+        found.as_deref().unwrap_or("without a content type")
+    )]
+    MediaType {
+        /// The content type that was sent.
+        found: Option<String>,
+    },
+    /// The body is longer than is accepted.
+    #[error("the body is longer than {limit} bytes")]
+    BodyTooLarge {
+        /// The bound.
+        limit: usize,
+    },
+    /// An image that cannot be decoded, or asks for too much.
+    #[error("{error}")]
+    Image {
+        /// `source` or `target[i]`.
+        field: String,
+        /// What the decoder says.
+        error: homolog_core::Error,
+    },
+    /// A value that makes no sense here.
+    #[error("{detail}")]
+    Invalid {
+        /// Where it stands.
+        field: String,
+        /// What is wrong with it.
+        detail: String,
+    },
+    /// A model that is not loaded.
+    #[error("there is no model `{id}`; loaded: {loaded}")]
+    UnknownModel {
+        /// What was asked for.
+        id: String,
+        /// The ids that exist.
+        loaded: String,
+    },
+    /// A path that is none.
+    #[error("there is nothing at this path; see /docs")]
+    NotFound,
+    /// A path that does not understand the method.
+    #[error("this path does not understand this method; see /docs")]
+    MethodNotAllowed,
+    /// As many images wait as may wait.
+    #[error("{waiting} images wait already; try again in a moment")]
+    QueueFull {
+        /// How many.
+        waiting: usize,
+    },
+    /// Models are still being loaded, or the service is stopping.
+    #[error("{0}")]
+    NotReady(&'static str),
+    /// The request took too long.
+    #[error("the request was not finished within {seconds} seconds")]
+    Timeout {
+        /// The bound.
+        seconds: u64,
+    },
+    /// Nothing that the caller could have done otherwise.
+    #[error("{0}")]
+    Internal(String),
+}
+
+/// The stable types of problems: the last part of a problem's `type`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ToSchema)]
+#[serde(rename_all = "kebab-case")]
+#[allow(missing_docs)] // the names are what there is to say
+pub enum Kind {
+    MalformedRequest,
+    MissingImage,
+    EmptyImage,
+    UnsupportedMediaType,
+    BodyTooLarge,
+    ImageTooLarge,
+    UndecodableImage,
+    InvalidRequest,
+    UnknownModel,
+    NotFound,
+    MethodNotAllowed,
+    QueueFull,
+    NotReady,
+    Timeout,
+    InternalError,
+}
+
+impl Kind {
+    /// The status of each type.
+    pub fn status(self) -> StatusCode {
+        match self {
+            Kind::MalformedRequest | Kind::MissingImage | Kind::EmptyImage => StatusCode::BAD_REQUEST,
+            Kind::UnknownModel | Kind::NotFound => StatusCode::NOT_FOUND,
+            Kind::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
+            Kind::BodyTooLarge | Kind::ImageTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
+            Kind::UnsupportedMediaType => StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            Kind::UndecodableImage | Kind::InvalidRequest => StatusCode::UNPROCESSABLE_ENTITY,
+            Kind::QueueFull => StatusCode::TOO_MANY_REQUESTS,
+            Kind::InternalError => StatusCode::INTERNAL_SERVER_ERROR,
+            Kind::NotReady => StatusCode::SERVICE_UNAVAILABLE,
+            Kind::Timeout => StatusCode::GATEWAY_TIMEOUT,
+        }
+    }
+
+    /// The type's name and its title.
+    fn words(self) -> (&'static str, &'static str) {
+        match self {
+            Kind::MalformedRequest => ("malformed-request", "The request cannot be read"),
+            Kind::MissingImage => ("missing-image", "An image is missing"),
+            Kind::EmptyImage => ("empty-image", "An image has no bytes"),
+            Kind::UnsupportedMediaType => ("unsupported-media-type", "The content type is not accepted"),
+            Kind::BodyTooLarge => ("body-too-large", "The request is too long"),
+            Kind::ImageTooLarge => ("image-too-large", "An image is too large"),
+            Kind::UndecodableImage => ("undecodable-image", "An image cannot be decoded"),
+            Kind::InvalidRequest => ("invalid-request", "A value of the request makes no sense"),
+            Kind::UnknownModel => ("unknown-model", "There is no such model"),
+            Kind::NotFound => ("not-found", "There is no such path"),
+            Kind::MethodNotAllowed => ("method-not-allowed", "The path has no such method"),
+            Kind::QueueFull => ("queue-full", "The service is busy"),
+            Kind::NotReady => ("not-ready", "The service is not ready"),
+            Kind::Timeout => ("timeout", "The request took too long"),
+            Kind::InternalError => ("internal-error", "The service failed"),
+        }
+    }
+}
+
+/// What an error response holds (RFC 9457).
+#[derive(Debug, Serialize, ToSchema)]
+pub struct Problem {
+    /// `/problems/` and the kind: stable, made to be compared by programs.
+    #[serde(rename = "type")]
+    #[schema(example = "/problems/undecodable-image")]
+    pub kind: String,
+    /// The kind in words.
+    pub title: &'static str,
+    /// The status of the response.
+    #[schema(example = 422)]
+    pub status: u16,
+    /// What is wrong with this very request.
+    pub detail: String,
+    /// The part of the request that is meant, say `points[3]` or `target[1]`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub field: Option<String>,
+    /// The request's id, as in the header `x-request-id` and in the service's log.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub instance: Option<String>,
+}
+
+impl ApiError {
+    /// A value that makes no sense, and where it stands.
+    pub fn invalid(field: impl Into<String>, detail: impl Into<String>) -> ApiError {
+        ApiError::Invalid { field: field.into(), detail: detail.into() }
+    }
+
+    /// A body, or part of one, that cannot be read.
+    pub fn malformed(field: Option<&str>, detail: impl Into<String>) -> ApiError {
+        ApiError::Malformed { field: field.map(str::to_owned), detail: detail.into() }
+    }
+
+    /// The stable type of this error.
+    pub fn kind(&self) -> Kind {
+        use homolog_core::Error as Core;
+        match self {
+            ApiError::Malformed { .. } => Kind::MalformedRequest,
+            ApiError::MissingImage { .. } => Kind::MissingImage,
+            ApiError::MediaType { .. } => Kind::UnsupportedMediaType,
+            ApiError::BodyTooLarge { .. } => Kind::BodyTooLarge,
+            ApiError::Image { error, .. } => match error {
+                Core::ImageEmpty => Kind::EmptyImage,
+                Core::ImageTooLarge { .. } | Core::ImageMemory { .. } => Kind::ImageTooLarge,
+                _ => Kind::UndecodableImage,
+            },
+            ApiError::Invalid { .. } => Kind::InvalidRequest,
+            ApiError::UnknownModel { .. } => Kind::UnknownModel,
+            ApiError::NotFound => Kind::NotFound,
+            ApiError::MethodNotAllowed => Kind::MethodNotAllowed,
+            ApiError::QueueFull { .. } => Kind::QueueFull,
+            ApiError::NotReady(_) => Kind::NotReady,
+            ApiError::Timeout { .. } => Kind::Timeout,
+            ApiError::Internal(_) => Kind::InternalError,
+        }
+    }
+
+    /// The part of the request that is to blame.
+    pub fn field(&self) -> Option<&str> {
+        match self {
+            ApiError::Malformed { field, .. } => field.as_deref(),
+            ApiError::MissingImage { field, .. } | ApiError::Image { field, .. } | ApiError::Invalid { field, .. } => {
+                Some(field)
+            }
+            ApiError::UnknownModel { .. } => Some("model"),
+            _ => None,
+        }
+    }
+}
+
+impl From<homolog_engine::Error> for ApiError {
+    fn from(error: homolog_engine::Error) -> ApiError {
+        match error {
+            homolog_engine::Error::QueueFull { waiting } => ApiError::QueueFull { waiting },
+            homolog_engine::Error::Stopped => ApiError::NotReady("the service is stopping"),
+            other => ApiError::Internal(other.to_string()),
+        }
+    }
+}
+
+impl IntoResponse for ApiError {
+    fn into_response(self) -> Response {
+        let kind = self.kind();
+        let detail = match &self {
+            ApiError::Internal(cause) => {
+                tracing::error!(%cause, "the service failed");
+                "the service failed; its log has the cause under this request's id".to_owned()
+            }
+            other => {
+                tracing::info!(field = self.field(), problem = %other, "refused");
+                other.to_string()
+            }
+        };
+        let (name, title) = kind.words();
+        let problem = Problem {
+            kind: format!("/problems/{name}"),
+            title,
+            status: kind.status().as_u16(),
+            detail,
+            field: self.field().map(str::to_owned),
+            instance: request_id(),
+        };
+        let mut response = (kind.status(), axum::Json(problem)).into_response();
+        let headers = response.headers_mut();
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
+        if matches!(kind, Kind::QueueFull | Kind::NotReady) {
+            headers.insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
+        }
+        response
+    }
+}

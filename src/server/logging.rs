@@ -1,0 +1,18 @@
+//! Where log lines go, and how they look.
+
+use tracing_subscriber::EnvFilter;
+
+use crate::config::{Config, ConfigError, LogFormat};
+
+/// Starts logging to standard error; standard output is for answers.
+pub fn start(config: &Config) -> Result<(), ConfigError> {
+    let filter = EnvFilter::try_new(&config.log)
+        .map_err(|error| ConfigError::Field { field: "log".to_owned(), reason: error.to_string() })?;
+    let lines = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    // a second start, which only tests make, would change nothing
+    let _ = match config.log_format {
+        LogFormat::Pretty => lines.try_init(),
+        LogFormat::Json => lines.json().try_init(),
+    };
+    Ok(())
+}

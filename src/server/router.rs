@@ -1,0 +1,53 @@
+//! All routes, and the specification that cannot part from them.
+
+use axum::Router;
+use utoipa::OpenApi;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use crate::app::App;
+use crate::error::ApiError;
+use crate::middleware;
+use crate::routes::{docs, health, match_pair, models};
+
+/// What the specification says beside its routes.
+#[derive(OpenApi)]
+#[openapi(
+    info(
+        title = "Homolog",
+        description = "Semantic correspondence as a service: this point on this object, where is the same part in that picture?\n\n\
+            Points are `[x, y]` in continuous pixels of the image as displayed (EXIF orientation applied): the origin is the \
+            top-left corner, the first pixel's centre is [0.5, 0.5]. Every error is `application/problem+json` (RFC 9457) with a stable `type`.",
+    ),
+    tags(
+        (name = "matching", description = "Points in, points out"),
+        (name = "models", description = "What is loaded"),
+        (name = "operations", description = "For whoever runs the service"),
+    )
+)]
+struct Specification;
+
+fn routes() -> OpenApiRouter<App> {
+    OpenApiRouter::with_openapi(Specification::openapi())
+        .routes(routes!(match_pair::match_pair))
+        .routes(routes!(models::list))
+        .routes(routes!(models::show))
+        .routes(routes!(health::live))
+        .routes(routes!(health::ready))
+}
+
+/// The whole service.
+pub fn app(app: App) -> Router {
+    let (router, specification) = routes().split_for_parts();
+    let router = router
+        .merge(docs::pages(specification))
+        .fallback(async || ApiError::NotFound)
+        .method_not_allowed_fallback(async || ApiError::MethodNotAllowed)
+        .with_state(app.clone());
+    middleware::stack(router, &app)
+}
+
+/// The specification of the service.
+pub fn openapi() -> utoipa::openapi::OpenApi {
+    routes().into_openapi()
+}

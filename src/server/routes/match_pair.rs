@@ -1,0 +1,44 @@
+//! `POST /match`.
+
+use axum::Json;
+use axum::extract::State;
+use axum::http::header::{CONTENT_TYPE, HeaderName};
+use axum::response::{IntoResponse, Response};
+
+use crate::app::App;
+use crate::error::{ApiError, Problem};
+use crate::pipeline;
+use crate::render;
+use crate::request::{Job, MatchForm, MatchJson, Picture};
+use crate::response::MatchResponse;
+
+const SERVER_TIMING: HeaderName = HeaderName::from_static("server-timing");
+
+/// Find points of the source in one or more targets.
+///
+/// The answer has one entry a target, and in it one match a point, both in the order of the request. With `Accept: image/png`
+/// the answer is a picture instead: each target beside the source, the first 500 points numbered and joined. The header
+/// `Server-Timing` says how long decoding, encoding (waiting included) and matching took, in milliseconds.
+#[utoipa::path(post, path = "/match", tag = "matching",
+    params(("accept" = Option<String>, Header, description = "`application/json` (the default) or `image/png`")),
+    request_body(content((MatchForm = "multipart/form-data"), (MatchJson = "application/json"))),
+    responses(
+        (status = OK, content((MatchResponse = "application/json"), (Vec<u8> = "image/png"))),
+        (status = BAD_REQUEST, body = Problem, content_type = "application/problem+json", description = "`malformed-request`, `missing-image`, `empty-image`"),
+        (status = NOT_FOUND, body = Problem, content_type = "application/problem+json", description = "`unknown-model`"),
+        (status = PAYLOAD_TOO_LARGE, body = Problem, content_type = "application/problem+json", description = "`body-too-large`, `image-too-large`"),
+        (status = UNSUPPORTED_MEDIA_TYPE, body = Problem, content_type = "application/problem+json", description = "`unsupported-media-type`"),
+        (status = UNPROCESSABLE_ENTITY, body = Problem, content_type = "application/problem+json", description = "`invalid-request`, `undecodable-image`"),
+        (status = TOO_MANY_REQUESTS, body = Problem, content_type = "application/problem+json", description = "`queue-full`; see `Retry-After`"),
+        (status = SERVICE_UNAVAILABLE, body = Problem, content_type = "application/problem+json", description = "`not-ready`; see `Retry-After`"),
+        (status = GATEWAY_TIMEOUT, body = Problem, content_type = "application/problem+json", description = "`timeout`"),
+    ))]
+pub async fn match_pair(State(app): State<App>, picture: Picture, job: Job) -> Result<Response, ApiError> {
+    let outcome = pipeline::run(&app, job, picture.wanted()).await?;
+    let timing = [(SERVER_TIMING, outcome.timings.header())];
+    if picture.wanted() {
+        let png = app.on_cpu(move || render::overlay(&outcome)).await??;
+        return Ok((timing, [(CONTENT_TYPE, "image/png")], png).into_response());
+    }
+    Ok((timing, Json(outcome.response)).into_response())
+}

@@ -1,0 +1,94 @@
+//! `homolog serve`: bind, answer, load beside it, and stop without losing a request.
+
+use std::future::IntoFuture;
+use std::net::SocketAddr;
+
+use tokio::net::TcpListener;
+use tokio::sync::watch;
+
+use crate::app::{App, LoadError};
+use crate::config::Config;
+use crate::router;
+
+/// Why the service does not run.
+#[derive(Debug, thiserror::Error)]
+pub enum ServeError {
+    /// The address cannot be had.
+    #[error("listen: {address} cannot be had: {reason}")]
+    Listen {
+        /// The address.
+        address: SocketAddr,
+        /// Why.
+        reason: std::io::Error,
+    },
+    /// No model can be served.
+    #[error(transparent)]
+    Load(#[from] LoadError),
+    /// The operating system refuses something that every service needs.
+    #[error("the service failed: {0}")]
+    System(#[from] std::io::Error),
+}
+
+/// Serves until SIGTERM or SIGINT. The address is bound first and the models are loaded behind it, so that health checks are
+/// answered from the start.
+///
+/// # Errors
+/// [`ServeError`].
+pub async fn serve(config: Config, announce: impl FnOnce(SocketAddr)) -> Result<(), ServeError> {
+    let listen = |reason| ServeError::Listen { address: config.listen, reason };
+    // before anything is announced: whoever starts the service may stop it at once
+    let stop = stop_signal()?;
+    let listener = TcpListener::bind(config.listen).await.map_err(listen)?;
+    announce(listener.local_addr()?);
+
+    let grace = config.shutdown_grace();
+    let app = App::new(config);
+    let (stopping, mut stopped) = watch::channel(());
+    let server = axum::serve(listener, router::app(app.clone()))
+        .with_graceful_shutdown(async move {
+            // an error means that the other end is gone, which means the same
+            let _ = stopped.changed().await;
+        })
+        .into_future();
+    tokio::pin!(server, stop);
+
+    let loading = load(app.clone());
+    tokio::pin!(loading);
+    let mut loaded = false;
+    loop {
+        tokio::select! {
+            result = &mut loading, if !loaded => { result?; loaded = true; }
+            result = &mut server => return Ok(result?),
+            () = &mut stop => break,
+        }
+    }
+    tracing::info!(grace_s = grace.as_secs(), "stopping");
+    app.stop();
+    let _ = stopping.send(());
+    if tokio::time::timeout(grace, server).await.is_err() {
+        tracing::warn!("requests that did not finish within the grace are given up");
+    }
+    app.shutdown();
+    Ok(())
+}
+
+async fn load(app: App) -> Result<(), ServeError> {
+    let loading = tokio::task::spawn_blocking(move || app.load());
+    Ok(loading.await.map_err(std::io::Error::other)??)
+}
+
+#[cfg(unix)]
+fn stop_signal() -> std::io::Result<impl Future<Output = ()>> {
+    use tokio::signal::unix::{SignalKind, signal};
+    let (mut term, mut int) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+    Ok(async move {
+        tokio::select! { _ = term.recv() => {}, _ = int.recv() => {} }
+    })
+}
+
+#[cfg(not(unix))]
+fn stop_signal() -> std::io::Result<impl Future<Output = ()>> {
+    Ok(async {
+        let _ = tokio::signal::ctrl_c().await;
+    })
+}
