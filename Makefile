@@ -26,6 +26,7 @@ run: setup
 	$(CARGO) run --release --package homolog -- serve --listen $(LISTEN)
 
 test: setup pillow
+	$(CARGO) build --workspace
 	$(CARGO) test --workspace
 
 pillow:
