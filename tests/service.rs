@@ -48,9 +48,11 @@ impl Service {
         for stream in streams {
             let send = send.clone();
             // Read to the end, so that a full pipe never stops the service.
-            std::thread::spawn(move || BufReader::new(stream).lines().map_while(Result::ok).for_each(|line| {
-                let _ = send.send(line);
-            }));
+            std::thread::spawn(move || {
+                BufReader::new(stream).lines().map_while(Result::ok).for_each(|line| {
+                    let _ = send.send(line);
+                })
+            });
         }
         let url = loop {
             let line = lines.recv_timeout(Duration::from_secs(60)).expect("the service says where it listens");

@@ -74,6 +74,9 @@ async fn files_that_are_no_pictures_are_told_by_their_field() {
     huge.extend([8, 2, 0, 0, 0]);
     let checksum = crc32(&huge[12..]);
     huge.extend(checksum.to_be_bytes());
+    // The first pixels begin, as in a real file; the decoder wants to see them before it trusts the header.
+    huge.extend([0, 0, 0, 1]);
+    huge.extend(b"IDAT");
     let cases: [(&[u8], u16, &str); 4] = [
         (b"", 400, "empty-image"),
         (b"this is not a photograph", 422, "undecodable-image"),
@@ -117,10 +120,15 @@ async fn a_client_that_leaves_in_the_middle_frees_the_service() {
     for _ in 0..20 {
         let mut stream = std::net::TcpStream::connect(&address).unwrap();
         // Half a body, then gone.
-        write!(stream, "POST /match HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: 1000\r\n\r\n{{\"po").unwrap();
+        write!(
+            stream,
+            "POST /match HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: 1000\r\n\r\n{{\"po"
+        )
+        .unwrap();
     }
     let image = STANDARD.encode(photo());
-    let body = json!({ "points": [[1, 1]], "source": { "base64": image }, "targets": vec![json!({ "base64": image }); 30] });
+    let body =
+        json!({ "points": [[1, 1]], "source": { "base64": image }, "targets": vec![json!({ "base64": image }); 30] });
     let body = body.to_string();
     for _ in 0..5 {
         let mut stream = std::net::TcpStream::connect(&address).unwrap();

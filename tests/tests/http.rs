@@ -82,8 +82,8 @@ async fn a_photo_matched_with_itself_gives_each_point_back() {
     let target = &answer["targets"][0];
     let token = target["width"].as_f64().unwrap().max(target["height"].as_f64().unwrap()) / (336.0 / 14.0);
     for (found, point) in target["matches"].as_array().unwrap().iter().zip(&points) {
-        let distance = (found["target"][0].as_f64().unwrap() - point[0])
-            .hypot(found["target"][1].as_f64().unwrap() - point[1]);
+        let distance =
+            (found["target"][0].as_f64().unwrap() - point[0]).hypot(found["target"][1].as_f64().unwrap() - point[1]);
         assert!(distance <= token, "{distance} px from {point:?}");
     }
 }
@@ -129,5 +129,8 @@ async fn models_health_and_documentation_answer() {
 fn the_committed_specification_is_the_one_the_program_writes() {
     let output = std::process::Command::new(binary()).arg("openapi").output().unwrap();
     let committed = std::fs::read_to_string(root().join("openapi/openapi.json")).unwrap();
-    assert!(String::from_utf8(output.stdout).unwrap() == committed, "openapi/openapi.json is stale: run `make openapi`");
+    assert!(
+        String::from_utf8(output.stdout).unwrap() == committed,
+        "openapi/openapi.json is stale: run `make openapi`"
+    );
 }
