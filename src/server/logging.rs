@@ -1,5 +1,7 @@
 //! Where log lines go, and how they look.
 
+use std::io::IsTerminal;
+
 use tracing_subscriber::EnvFilter;
 
 use crate::config::{Config, ConfigError, LogFormat};
@@ -8,7 +10,9 @@ use crate::config::{Config, ConfigError, LogFormat};
 pub fn start(config: &Config) -> Result<(), ConfigError> {
     let filter = EnvFilter::try_new(&config.log)
         .map_err(|error| ConfigError::Field { field: "log".to_owned(), reason: error.to_string() })?;
-    let lines = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    // colours are for eyes: in a file or a pipe they are noise
+    let colours = std::io::stderr().is_terminal();
+    let lines = tracing_subscriber::fmt().with_env_filter(filter).with_ansi(colours).with_writer(std::io::stderr);
     // a second start, which only tests make, would change nothing
     let _ = match config.log_format {
         LogFormat::Pretty => lines.try_init(),
