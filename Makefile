@@ -7,12 +7,13 @@ LISTEN ?= 127.0.0.1:8080
 # Pillow alone, for the comparison of our resizing with it: installed beside, without a virtual environment.
 PILLOW := pillow==$(shell sed -n 's/^pillow==//p' tests/reference/requirements.txt)
 
-.PHONY: run test setup pillow lint reference demo parity openapi help
+.PHONY: run test setup pillow lint bench reference demo parity openapi help
 
 help:
 	@echo 'make run        fetch ONNX Runtime, build, serve the demo bundle on $(LISTEN)'
 	@echo 'make test       every test'
 	@echo 'make lint       rustfmt and clippy, warnings denied'
+	@echo 'make bench      what our parts cost beside a yardstick, as ratios'
 	@echo 'make setup      fetch ONNX Runtime into .runtime/ (CUDA=1: the CUDA build)'
 	@echo 'make parity     full-size ViT-B/14 against PyTorch: errors, times, memory'
 	@echo 'make reference  make tests/golden again with PyTorch and transformers'
@@ -49,6 +50,10 @@ reference: .venv/stamp
 demo:
 	rm -rf models/demo
 	$(CARGO) run --release --package homolog-train -- demo --out models/demo
+
+bench: setup
+	$(CARGO) build --release --workspace
+	$(CARGO) bench --package homolog-tests --bench speed
 
 openapi:
 	$(CARGO) run --package homolog -- openapi > openapi/openapi.json.new

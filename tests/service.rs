@@ -87,10 +87,13 @@ impl Service {
         post.body(body).send().await.unwrap()
     }
 
-    /// Asks the service to stop as an operator would, and gives its exit status.
-    pub fn terminate(mut self) -> std::process::ExitStatus {
-        let pid = self.child.id().to_string();
-        Command::new("kill").args(["-TERM", &pid]).status().unwrap();
+    /// Asks the service to stop, as an operator would.
+    pub fn signal_stop(&self) {
+        Command::new("kill").args(["-TERM", &self.child.id().to_string()]).status().unwrap();
+    }
+
+    /// Waits for the service to end, and gives its exit status.
+    pub fn ended(mut self) -> std::process::ExitStatus {
         self.child.wait().unwrap()
     }
 }

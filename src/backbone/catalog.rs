@@ -1,6 +1,6 @@
 //! The networks known by name. A further network of a known family is one more entry here.
 
-use crate::{Error, dinov2};
+use crate::{Error, Family, dinov2};
 
 /// A network that can be exported by its name.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -15,22 +15,6 @@ pub struct Network {
     pub licence: &'static str,
     /// Where the official weights lie; `None` for a network without any.
     pub url: Option<&'static str>,
-}
-
-/// Families by the code that reads and emits them.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub enum Family {
-    /// facebookresearch/dinov2.
-    DinoV2(dinov2::Config),
-}
-
-impl Family {
-    /// The family's name in manifests.
-    pub fn name(&self) -> &'static str {
-        match self {
-            Family::DinoV2(_) => "dinov2",
-        }
-    }
 }
 
 /// The small network of the demo bundle: DINOv2's architecture at a size that a repository can hold.

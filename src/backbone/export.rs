@@ -2,13 +2,12 @@
 
 use crate::{
     Error, Weights,
-    catalog::{Family, Network},
+    catalog::Network,
     checkpoint::Checkpoint,
-    dinov2,
     onnx::{GraphBuilder, Storage},
 };
 use homolog_core::{
-    bundle::{self, Adaptation, BackboneInfo, Feature, Manifest, Precision, Provenance, SCHEMA},
+    bundle::{self, Adaptation, Feature, Manifest, Precision, Provenance, SCHEMA},
     features::Sampling,
     geometry::FitMode,
     image::{Interpolation, Normalisation},
@@ -67,14 +66,17 @@ pub fn export(
         return Err(Error::Exists(folder.into()));
     }
     let id = folder.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
-    let Family::DinoV2(config) = network.family;
-    config.check()?;
-    let split = options.split.unwrap_or(config.depth.saturating_sub(HEAD_BLOCKS));
-    let mut manifest = manifest(id, network, &config, split, options);
+    let family = network.family;
+    family.check()?;
+    if !family.features().contains(&options.feature) {
+        let reason = format!("{:?} is none of {:?}, which {} has", options.feature, family.features(), network.name);
+        return Err(Error::Option { field: "feature", reason });
+    }
+    let mut manifest = manifest(id, network, options);
     // The service's own rules, before any byte is written; the files are not there yet.
     manifest.files = placeholders();
     manifest.check().map_err(|reason| Error::Option { field: "bundle", reason })?;
-    let weights: Weights = dinov2::resolve(checkpoint, &config, network.name)?;
+    let weights: Weights = family.resolve(checkpoint, network.name)?;
 
     let parent = folder.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
     std::fs::create_dir_all(parent).map_err(Error::io(parent))?;
@@ -83,11 +85,11 @@ pub fn export(
 
     progress(Step::Backbone);
     let mut graph = GraphBuilder::create(&unfinished.0, "backbone", options.storage)?;
-    dinov2::backbone(&mut graph, &weights, &config, split)?;
+    family.backbone(&mut graph, &weights, manifest.split)?;
     graph.finish()?;
     progress(Step::Head);
     let mut graph = GraphBuilder::create(&unfinished.0, "head", options.storage)?;
-    dinov2::head(&mut graph, &weights, &config, split, options.feature)?;
+    family.head(&mut graph, &weights, manifest.split, options.feature)?;
     graph.finish()?;
     progress(Step::Digests);
     manifest.files = digests(&unfinished.0)?;
@@ -100,10 +102,11 @@ pub fn export(
     Ok(manifest)
 }
 
-fn manifest(id: String, network: &Network, config: &dinov2::Config, split: usize, options: &Options) -> Manifest {
+fn manifest(id: String, network: &Network, options: &Options) -> Manifest {
+    let backbone = network.family.info(network.name);
     let mut resolutions = options.resolutions.clone();
     if resolutions.is_empty() {
-        let multiple = |side: u32| side / config.patch * config.patch;
+        let multiple = |side: u32| side / backbone.patch * backbone.patch;
         resolutions = vec![multiple(network.resolution / 2), multiple(network.resolution * 7 / 8), network.resolution];
     }
     resolutions.sort_unstable();
@@ -114,18 +117,10 @@ fn manifest(id: String, network: &Network, config: &dinov2::Config, split: usize
         schema: SCHEMA,
         id,
         description: options.description.clone(),
-        backbone: BackboneInfo {
-            name: network.name.into(),
-            family: network.family.name().into(),
-            patch: config.patch,
-            width: config.width,
-            depth: config.depth,
-            heads: config.heads,
-            registers: config.registers,
-        },
-        split,
+        split: options.split.unwrap_or(backbone.depth.saturating_sub(HEAD_BLOCKS)),
+        backbone,
         feature: options.feature,
-        channels: config.width,
+        channels: network.family.channels(options.feature),
         precision: match options.storage {
             Storage::Fp32 => Precision::Fp32,
             Storage::Fp16 => Precision::Fp16Storage,

@@ -2,23 +2,23 @@
 //! trying a full-size network without its weights.
 
 use crate::{
+    Family,
     checkpoint::{Checkpoint, Tensor},
-    dinov2,
 };
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 use rand_distr::{Distribution, Normal};
 use std::collections::BTreeMap;
 
-/// Random weights of a DINOv2 network, the same for the same seed on every machine.
+/// Random weights of a network of `family`, the same for the same seed on every machine.
 ///
 /// Products have a standard deviation of `1/√inputs`, so that activations keep their scale; LayerScale is 0.1, which leaves a
 /// token mostly what its patch shows; norms are neutral; position embeddings are faint. A point is then found again by its
 /// colours and edges: enough to see the service work, and nothing that an accuracy could be read from.
-pub fn dinov2(config: &dinov2::Config, seed: u64) -> Checkpoint {
+pub fn weights(family: &Family, seed: u64) -> Checkpoint {
     let mut random = ChaCha8Rng::seed_from_u64(seed);
     let mut tensors = BTreeMap::new();
-    for (name, shape) in dinov2::original_shapes(config) {
+    for (name, shape) in family.original_shapes() {
         let count: usize = shape.iter().product();
         let inputs: usize = shape.iter().skip(1).product();
         let data = match name.as_str() {

@@ -52,6 +52,7 @@ pub struct Engine {
     provider: Provider,
     queue: async_channel::Sender<Job>,
     workers: Vec<JoinHandle<()>>,
+    backbones: usize,
 }
 
 impl Engine {
@@ -80,17 +81,19 @@ impl Engine {
         }
         let (queue, jobs) = async_channel::bounded(config.queue.max(1));
         let mut handles = Vec::with_capacity(workers);
+        let mut backbones = 0;
         for index in 0..workers {
             let mut worker = Worker::load(&environment, &bundles, provider, threads)?;
             for model in models.values() {
                 warm_up(&mut worker, model)?;
             }
-            tracing::info!(index, models = models.len(), backbones = worker.backbones(), %provider, threads, "worker ready");
+            backbones = worker.backbones();
+            tracing::info!(index, models = models.len(), backbones, %provider, threads, "worker ready");
             let jobs = jobs.clone();
             let handle = std::thread::Builder::new().name(format!("encode-{index}")).spawn(move || worker.work(&jobs));
             handles.push(handle.map_err(|error| Error::Run { model: "(any)".into(), reason: error.to_string() })?);
         }
-        Ok(Engine { models, provider, queue, workers: handles })
+        Ok(Engine { models, provider, queue, workers: handles, backbones })
     }
 
     /// The loaded models, in the order of their ids.
@@ -106,6 +109,11 @@ impl Engine {
     /// What the sessions run on.
     pub fn provider(&self) -> Provider {
         self.provider
+    }
+
+    /// Backbones that each worker holds: as many as differ, however many models stand on them.
+    pub fn backbones(&self) -> usize {
+        self.backbones
     }
 
     /// Images that wait for a worker.

@@ -3,7 +3,7 @@
 use crate::Error;
 use clap::{Args, ValueEnum};
 use homolog_backbone::{
-    catalog::{self, Family, Network},
+    catalog::{self, Network},
     checkpoint::Checkpoint,
     export::{Options, Step, export},
     onnx::Storage,
@@ -30,9 +30,9 @@ pub struct ExportArgs {
     /// Blocks in the shared backbone part; the rest is the head [default: all but four].
     #[arg(long)]
     pub split: Option<usize>,
-    /// Which features are the descriptors.
-    #[arg(long, value_enum, default_value_t = FeatureArg::PreNorm)]
-    pub feature: FeatureArg,
+    /// Which features are the descriptors [default: those that the literature takes of this family].
+    #[arg(long, value_enum)]
+    pub feature: Option<FeatureArg>,
     /// How weights are stored.
     #[arg(long, value_enum, default_value_t = StorageArg::Fp32)]
     pub storage: StorageArg,
@@ -94,7 +94,7 @@ pub fn run(arguments: &ExportArgs) -> Result<Manifest, Error> {
     let name = arguments.weights.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
     let options = Options {
         split: arguments.split,
-        feature: arguments.feature.into(),
+        feature: arguments.feature.map_or(network.family.features()[0], Feature::from),
         storage: arguments.storage.into(),
         fit: arguments.fit,
         resolutions: arguments.resolutions.clone(),
@@ -115,7 +115,6 @@ pub fn run(arguments: &ExportArgs) -> Result<Manifest, Error> {
 /// Whatever writing meets.
 pub fn demo(out: &Path, seed: u64) -> Result<Manifest, Error> {
     let network = catalog::DEMO;
-    let Family::DinoV2(config) = network.family;
     let options = Options {
         split: None,
         feature: Feature::PostNorm,
@@ -133,7 +132,7 @@ pub fn demo(out: &Path, seed: u64) -> Result<Manifest, Error> {
             ..provenance(&network)
         },
     };
-    write(&network, &random::dinov2(&config, seed), out, &options)
+    write(&network, &random::weights(&network.family, seed), out, &options)
 }
 
 fn write(network: &Network, checkpoint: &Checkpoint, out: &Path, options: &Options) -> Result<Manifest, Error> {

@@ -121,7 +121,7 @@ fn grey(side: u32) -> Pixels {
 }
 
 #[tokio::test]
-async fn two_heads_over_one_backbone_are_told_by_the_same_key_and_answer_alike() {
+async fn two_heads_over_one_backbone_hold_it_once_and_answer_alike() {
     let folder = tempfile::tempdir().unwrap();
     let twin = folder.path().join("twin");
     std::fs::rename(copy(folder.path()), &twin).unwrap();
@@ -129,6 +129,7 @@ async fn two_heads_over_one_backbone_are_told_by_the_same_key_and_answer_alike()
     let bundles = vec![Bundle::open(&root().join("models/demo")).unwrap(), Bundle::open(&twin).unwrap()];
     assert_eq!(bundles[0].backbone_key(), bundles[1].backbone_key());
     let engine = engine(bundles, 8);
+    assert_eq!((engine.models().count(), engine.backbones()), (2, 1));
     let demo = engine.describe(engine.model("demo").unwrap(), grey(112)).await.unwrap();
     let twin = engine.describe(engine.model("twin").unwrap(), grey(112)).await.unwrap();
     assert_eq!(demo.data(), twin.data());

@@ -3,7 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
 
 use homolog_backbone::{
-    Error, catalog,
+    Error, Family, catalog,
     checkpoint::{Checkpoint, Tensor},
     dinov2, random,
 };
@@ -86,7 +86,7 @@ fn tiny() -> dinov2::Config {
 }
 
 fn tensors(config: &dinov2::Config) -> BTreeMap<String, Tensor> {
-    let checkpoint = random::dinov2(config, 1);
+    let checkpoint = random::weights(&Family::DinoV2(*config), 1);
     checkpoint.shapes().keys().map(|name| (name.clone(), checkpoint.read(name).unwrap())).collect()
 }
 
@@ -138,7 +138,7 @@ fn another_networks_checkpoint_is_told_with_the_names_found() {
 fn the_catalogue_names_every_network_of_the_family() {
     for name in ["vits14", "vitb14", "vitl14", "vits14-reg4", "vitb14-reg4", "vitl14-reg4"] {
         let network = catalog::find(&format!("dinov2-{name}")).unwrap();
-        let catalog::Family::DinoV2(config) = network.family;
+        let Family::DinoV2(config) = network.family;
         config.check().unwrap();
         assert_eq!(config.registers, if name.ends_with("reg4") { 4 } else { 0 });
     }

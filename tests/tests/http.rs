@@ -122,7 +122,8 @@ async fn models_health_and_documentation_answer() {
     assert_eq!(page.status(), 200);
     assert!(page.text().await.unwrap().contains("swagger-ui"));
     assert_eq!(service.get("/nowhere").await.status(), 404);
-    assert!(service.terminate().success());
+    service.signal_stop();
+    assert!(service.ended().success());
 }
 
 #[test]

@@ -3,11 +3,7 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
 
-use homolog_backbone::{
-    catalog::{Family, Network},
-    dinov2,
-    onnx::Storage,
-};
+use homolog_backbone::{Family, catalog::Network, dinov2, onnx::Storage};
 use homolog_core::{
     bundle::{Bundle, Feature},
     geometry::Size,

@@ -1,0 +1,186 @@
+//! `make bench`: what Homolog adds to, or saves beside, a yardstick that runs in the same process, turn by turn. Absolute times
+//! depend on the machine; a ratio says what a change did. Nothing here is asserted.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stdout, missing_docs)]
+
+use homolog_backbone::{catalog, export::export, onnx::Storage, random};
+use homolog_core::{
+    bundle::{Bundle, Feature},
+    features::{Descriptors, FeatureMap, Sampling},
+    geometry::{Fit, FitMode, Grid, Point, Size},
+    image::{DecodeLimits, Interpolation, Normalisation, Photo, prepare, resize},
+    matching::{self, Matcher, Settings, View},
+};
+use homolog_engine::{Engine, EngineConfig, ProviderChoice};
+use homolog_tests::{
+    options, root,
+    service::{Service, form},
+};
+use ort::{
+    session::{Session, builder::SessionBuilder},
+    value::Tensor,
+};
+use serde_json::json;
+use std::{hint::black_box, path::Path, time::Instant};
+
+fn main() {
+    println!("{:<58} {:>10} {:>10} {:>7}", "Homolog : yardstick", "ms", "ms", "ratio");
+    resizing();
+    matching_points();
+    service();
+    position_embedding();
+}
+
+/// Medians of both, run in turn so that a busy machine slows both.
+fn compare(name: &str, rounds: usize, mut ours: impl FnMut(), mut yardstick: impl FnMut()) {
+    let timed = |work: &mut dyn FnMut()| {
+        let start = Instant::now();
+        work();
+        start.elapsed().as_secs_f64() * 1e3
+    };
+    (ours(), yardstick());
+    let (mut a, mut b): (Vec<f64>, Vec<f64>) = (0..rounds).map(|_| (timed(&mut ours), timed(&mut yardstick))).unzip();
+    a.sort_by(f64::total_cmp);
+    b.sort_by(f64::total_cmp);
+    let (a, b) = (a[rounds / 2], b[rounds / 2]);
+    println!("{name:<58} {a:>10.3} {b:>10.3} {:>7.3}", a / b);
+}
+
+/// A photo-like picture: smooth shapes with noise on them.
+fn photo(width: u32, height: u32) -> Photo {
+    let mut state = 1u32;
+    let rgb = (0..width * height * 3)
+        .map(|i| {
+            state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            let (x, y) = (i / 3 % width, i / 3 / width);
+            let smooth = 128.0 + 60.0 * (x as f32 / 40.0).sin() + 60.0 * (y as f32 / 30.0).cos();
+            (smooth + (state >> 29) as f32) as u8
+        })
+        .collect();
+    Photo::from_rgb(Size::new(width, height), rgb).unwrap()
+}
+
+fn resizing() {
+    let photo = photo(500, 375);
+    let theirs = image::RgbImage::from_raw(500, 375, photo.rgb().to_vec()).unwrap();
+    compare(
+        "resize 500×375 → 448×448, bicubic : the image crate",
+        40,
+        || drop(black_box(resize(&photo, Size::new(448, 448), Interpolation::Bicubic).unwrap())),
+        || drop(black_box(image::imageops::resize(&theirs, 448, 448, image::imageops::CatmullRom))),
+    );
+}
+
+fn matching_points() {
+    let (side, channels) = (32, 768);
+    let map = |seed: u32| {
+        let data: Vec<f32> = (0..side * side * channels as u32).map(|i| ((i ^ seed) as f32 * 0.37).sin()).collect();
+        FeatureMap::new(Grid::new(side as usize, side as usize), channels, data).unwrap()
+    };
+    let (a, b) = (map(1), map(77));
+    let fit = Fit::new(FitMode::Squash, Size::new(512, 512), 448, 14).unwrap();
+    let (source, target) = (View { features: &a, fit: &fit }, View { features: &b, fit: &fit });
+    let settings = Settings { matcher: Matcher::default(), sampling: Sampling::Bilinear, top_k: 0, cycle: false };
+    for points in [1usize, 20, 1000] {
+        let points: Vec<Point> =
+            (0..points).map(|i| Point::new((i * 37 % 512) as f64, (i * 91 % 512) as f64)).collect();
+        let tokens: Vec<Point> = points.iter().map(|point| fit.to_token(*point)).collect();
+        compare(
+            &format!("match {} points, 32×32 tokens × 768 : scalar cosine loop", points.len()),
+            10,
+            || drop(black_box(matching::run(&source, &target, &points, &settings).unwrap())),
+            || drop(black_box(scalar(&a.sample(&tokens, Sampling::Bilinear), &b))),
+        );
+    }
+}
+
+/// The best token of each query by the formula as it is written.
+fn scalar(queries: &Descriptors, map: &FeatureMap) -> Vec<usize> {
+    let norm = |x: &[f32]| x.iter().map(|value| value * value).sum::<f32>().sqrt();
+    let norms: Vec<f32> = map.data().chunks(map.channels()).map(norm).collect();
+    let best = |query: &[f32]| {
+        let cosines = map.data().chunks(map.channels()).zip(&norms).map(|(token, token_norm)| {
+            query.iter().zip(token).map(|(a, b)| a * b).sum::<f32>() / (norm(query) * token_norm)
+        });
+        cosines.enumerate().max_by(|a, b| a.1.total_cmp(&b.1)).unwrap().0
+    };
+    (0..queries.len()).map(|index| best(queries.row(index))).collect()
+}
+
+fn jpeg(photo: &Photo) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    let image = image::RgbImage::from_raw(photo.size().width, photo.size().height, photo.rgb().to_vec()).unwrap();
+    image.write_to(&mut std::io::Cursor::new(&mut bytes), image::ImageFormat::Jpeg).unwrap();
+    bytes
+}
+
+/// The whole way by HTTP against the same two encodings, called directly on prepared pixels.
+fn service() {
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let service = runtime.block_on(Service::start(&["--log", "warn"]));
+    let bytes = jpeg(&photo(500, 375));
+    let engine = engine(Bundle::open(&root().join("models/demo")).unwrap());
+    let photo = Photo::decode(&bytes, &DecodeLimits::default()).unwrap();
+    for side in [224, 448] {
+        let request = json!({ "points": [[120, 80], [200, 95]], "resolution": side });
+        let fit = Fit::new(FitMode::Squash, photo.size(), side, 14).unwrap();
+        let pixels = prepare(&photo, &fit, Interpolation::Bicubic, &Normalisation::IMAGENET).unwrap();
+        let model = engine.model("demo").unwrap();
+        compare(
+            &format!("POST /match, demo at {side} : two bare encodings"),
+            30,
+            || {
+                let answer = runtime
+                    .block_on(async { service.post_form(form(&bytes, &bytes, &request)).await.bytes().await.unwrap() });
+                black_box(answer);
+            },
+            || {
+                for _ in 0..2 {
+                    black_box(runtime.block_on(engine.describe(model, pixels.clone())).unwrap());
+                }
+            },
+        );
+    }
+}
+
+fn engine(bundle: Bundle) -> Engine {
+    let config = EngineConfig { provider: ProviderChoice::Cpu, workers: 1, threads: 0, queue: 4 };
+    Engine::start(&config, vec![bundle]).unwrap()
+}
+
+/// Patches and positions alone (a backbone cut before its first block) against the whole network: what a table of positions
+/// for each resolution could save at most.
+fn position_embedding() {
+    let network = catalog::find("dinov2-vits14").unwrap();
+    let checkpoint = random::weights(&network.family, 0);
+    let folder = tempfile::tempdir().unwrap();
+    let mut load = |split: usize, name: &str| {
+        let out = folder.path().join(name);
+        let options = options(split, Feature::PreNorm, Storage::Fp32);
+        export(&network, &checkpoint, &out, &options, |_| {}).unwrap();
+        session(&out.join("backbone.onnx"))
+    };
+    let (mut embed, mut whole) = (load(0, "embed"), load(12, "whole"));
+    for side in [448usize, 518] {
+        let mut run = |session: &mut Session| {
+            let image = Tensor::from_array(([1, 3, side, side], vec![0.1f32; 3 * side * side])).unwrap();
+            black_box(session.run(ort::inputs!["image" => image]).unwrap());
+        };
+        compare(
+            &format!("ViT-S/14 at {side}: patches + positions : whole network"),
+            10,
+            || run(&mut embed),
+            || {
+                let image = Tensor::from_array(([1, 3, side, side], vec![0.1f32; 3 * side * side])).unwrap();
+                black_box(whole.run(ort::inputs!["image" => image]).unwrap());
+            },
+        );
+    }
+}
+
+fn session(graph: &Path) -> Session {
+    let environment = homolog_engine::library::environment().unwrap();
+    let threads = std::thread::available_parallelism().map_or(1, usize::from);
+    let builder = SessionBuilder::new(&environment).unwrap().with_intra_threads(threads).unwrap();
+    builder.with_intra_op_spinning(false).unwrap().commit_from_file(graph).unwrap()
+}

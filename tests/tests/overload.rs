@@ -1,0 +1,84 @@
+//! More requests than the service can take, requests that take too long, and a stop in the middle of it all.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
+
+use futures::future::join_all;
+use homolog_tests::{
+    golden,
+    service::{Service, assert_problem, form},
+};
+use serde_json::{Value, json};
+use std::{
+    io::{Read, Write},
+    time::Duration,
+};
+
+fn photo() -> Vec<u8> {
+    std::fs::read(golden("images/rgb.jpg")).unwrap()
+}
+
+/// The greatest resolution, so that requests meet in the queue.
+fn slow() -> Value {
+    json!({ "points": [[1, 1]], "resolution": 448 })
+}
+
+#[tokio::test]
+async fn a_full_queue_is_told_at_once_and_what_was_taken_is_answered() {
+    let service = Service::start(&["--queue", "1", "--workers", "1"]).await;
+    let photo = photo();
+    let answers = join_all((0..24).map(|_| service.post_form(form(&photo, &photo, &slow())))).await;
+    let (mut answered, mut refused) = (0, 0);
+    for answer in answers {
+        if answer.status() == 200 {
+            answered += 1;
+            continue;
+        }
+        assert_eq!(answer.headers()["retry-after"], "1");
+        assert_problem(answer, 429, "queue-full", None).await;
+        refused += 1;
+    }
+    assert!(answered >= 1 && refused >= 1, "{answered} answered, {refused} refused");
+    assert_eq!(service.post_form(form(&photo, &photo, &slow())).await.status(), 200);
+}
+
+#[tokio::test]
+async fn an_upload_that_stalls_is_given_up_with_504() {
+    let service = Service::start(&["--request-timeout-s", "1"]).await;
+    let address = service.url.trim_start_matches("http://");
+    let mut stream = std::net::TcpStream::connect(address).unwrap();
+    stream.set_read_timeout(Some(Duration::from_secs(30))).unwrap();
+    let head = "POST /match HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: 1000\r\n\r\n";
+    stream.write_all(head.as_bytes()).unwrap();
+    stream.write_all(b"{\"po").unwrap();
+    let mut answer = [0; 4096];
+    let length = stream.read(&mut answer).unwrap();
+    let answer = String::from_utf8_lossy(&answer[..length]).into_owned();
+    assert!(answer.starts_with("HTTP/1.1 504"), "{answer}");
+    assert!(answer.contains("application/problem+json"), "{answer}");
+    let photo = photo();
+    let quick = json!({ "points": [[1, 1]], "resolution": 112 });
+    assert_eq!(service.post_form(form(&photo, &photo, &quick)).await.status(), 200);
+}
+
+#[tokio::test]
+async fn a_stop_under_load_finishes_what_runs_and_takes_nothing_new() {
+    let service = Service::start(&[]).await;
+    let photo = photo();
+    let running: Vec<_> = (0..12)
+        .map(|_| {
+            let post = service.client.post(format!("{}/match", service.url)).multipart(form(&photo, &photo, &slow()));
+            tokio::spawn(post.send())
+        })
+        .collect();
+    // All of them are inside once one has been answered and a little time has passed.
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    service.signal_stop();
+    for answer in running {
+        let answer = answer.await.unwrap().unwrap();
+        assert_eq!(answer.status(), 200);
+        assert_eq!(answer.json::<Value>().await.unwrap()["targets"].as_array().unwrap().len(), 1);
+    }
+    let url = format!("{}/health/ready", service.url);
+    assert!(service.ended().success());
+    assert!(reqwest::get(url).await.is_err(), "something still listens");
+}
