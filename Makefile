@@ -46,6 +46,7 @@ lint:
 reference: .venv/stamp
 	.venv/bin/python tests/reference/make_golden.py
 	.venv/bin/python tests/reference/make_images.py
+	.venv/bin/python tests/reference/make_examples.py
 
 demo:
 	rm -rf models/demo

@@ -8,7 +8,8 @@ use crate::config::{Config, ConfigError, LogFormat};
 
 /// Starts logging to standard error; standard output is for answers.
 pub fn start(config: &Config) -> Result<(), ConfigError> {
-    let filter = EnvFilter::try_new(&config.log)
+    // ONNX Runtime says at level info what others say at trace; naming `ort` in the setting brings it back
+    let filter = EnvFilter::try_new(format!("ort=warn,{}", config.log))
         .map_err(|error| ConfigError::Field { field: "log".to_owned(), reason: error.to_string() })?;
     // colours are for eyes: in a file or a pipe they are noise
     let colours = std::io::stderr().is_terminal();
