@@ -28,7 +28,7 @@ run: setup
 
 test: setup pillow
 	$(CARGO) build --workspace
-	$(CARGO) test --workspace
+	HOMOLOG_REQUIRE_PILLOW=1 $(CARGO) test --workspace
 
 pillow:
 	@PYTHONPATH=.cache/python $(PYTHON) -c 'import PIL, sys; sys.exit("pillow==" + PIL.__version__ != "$(PILLOW)")' 2>/dev/null \

@@ -28,6 +28,7 @@ pub struct Service {
     pub url: String,
     /// A client without its own time limit.
     pub client: Client,
+    log: std::sync::mpsc::Receiver<String>,
 }
 
 impl Service {
@@ -61,7 +62,7 @@ impl Service {
                 break format!("http://{address}");
             }
         };
-        let service = Service { child, url, client: Client::new() };
+        let service = Service { child, url, client: Client::new(), log: lines };
         for _ in 0..600 {
             if service.get("/health/ready").await.status() == 200 {
                 return service;
@@ -69,6 +70,26 @@ impl Service {
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
         panic!("the service did not become ready");
+    }
+
+    /// Reads what the service writes until a line has all of `words`; `None` after ten seconds.
+    pub fn log_line(&self, words: &[&str]) -> Option<String> {
+        self.log_until(|line| words.iter().all(|word| line.contains(word)))
+    }
+
+    /// As [`Service::log_line`], for a line that has any of `words`.
+    pub fn log_any(&self, words: &[&str]) -> Option<String> {
+        self.log_until(|line| words.iter().any(|word| line.contains(word)))
+    }
+
+    fn log_until(&self, found: impl Fn(&str) -> bool) -> Option<String> {
+        let end = std::time::Instant::now() + Duration::from_secs(10);
+        loop {
+            let line = self.log.recv_timeout(end.saturating_duration_since(std::time::Instant::now())).ok()?;
+            if found(&line) {
+                return Some(line);
+            }
+        }
     }
 
     /// GET.

@@ -49,6 +49,7 @@ impl Bundle {
             return Err(refuse(format!("its manifest gives the id {:?}, its folder is called {name:?}", manifest.id)));
         }
         manifest.check().map_err(&refuse)?;
+        check_folder(folder, &manifest).map_err(&refuse)?;
         for (file, info) in &manifest.files {
             check_file(folder, file, info).map_err(&refuse)?;
         }
@@ -77,10 +78,13 @@ impl Bundle {
         digests.map(|(name, info)| format!("{name}={}", info.sha256)).collect::<Vec<_>>().join(",")
     }
 
-    /// SHA-256 over the digests of all files, in the order of their names: the identity of the bundle's computation.
+    /// SHA-256 over the manifest, and so over the digests of all files, without what computes nothing (id, description,
+    /// results): bundles with the same digest give the same answers.
     pub fn digest(&self) -> String {
-        let all: String = self.manifest.files.iter().map(|(name, info)| format!("{name}={}\n", info.sha256)).collect();
-        hex(&Sha256::digest(all.as_bytes()))
+        let computing =
+            Manifest { id: String::new(), description: String::new(), results: Vec::new(), ..self.manifest.clone() };
+        // `Debug` of plain data cannot fail where a serialiser's signature says that it might
+        hex(&Sha256::digest(format!("{computing:?}").as_bytes()))
     }
 }
 
@@ -94,7 +98,8 @@ pub fn scan(folder: &Path) -> Result<Vec<Result<Bundle, Error>>, Error> {
     let mut folders = Vec::new();
     for entry in std::fs::read_dir(folder).map_err(unreadable)? {
         let path = entry.map_err(unreadable)?.path();
-        if path.join(MANIFEST).exists() {
+        let hidden = path.file_name().is_some_and(|name| name.to_string_lossy().starts_with('.'));
+        if !hidden && path.join(MANIFEST).exists() {
             folders.push(path);
         }
     }
@@ -125,7 +130,13 @@ pub fn digest_file(path: &Path) -> std::io::Result<FileInfo> {
 }
 
 fn read_manifest(folder: &Path) -> Result<Manifest, String> {
-    let file = File::open(folder.join(MANIFEST)).map_err(|error| format!("{MANIFEST}: {error}"))?;
+    let path = folder.join(MANIFEST);
+    // neither a link out of the folder nor a pipe that never ends
+    let metadata = std::fs::symlink_metadata(&path).map_err(|error| format!("{MANIFEST}: {error}"))?;
+    if !metadata.is_file() {
+        return Err(format!("{MANIFEST} is not a plain file"));
+    }
+    let file = File::open(path).map_err(|error| format!("{MANIFEST}: {error}"))?;
     let mut text = String::new();
     file.take(MAX_MANIFEST + 1).read_to_string(&mut text).map_err(|error| format!("{MANIFEST}: {error}"))?;
     if text.len() as u64 > MAX_MANIFEST {
@@ -134,6 +145,18 @@ fn read_manifest(folder: &Path) -> Result<Manifest, String> {
     let deserializer = &mut serde_json::Deserializer::from_str(&text);
     serde_path_to_error::deserialize(deserializer)
         .map_err(|error| format!("{MANIFEST}: {}: {}", error.path(), error.inner()))
+}
+
+/// A file that the manifest does not name has no digest, and a graph could still point to it.
+fn check_folder(folder: &Path, manifest: &Manifest) -> Result<(), String> {
+    for entry in std::fs::read_dir(folder).map_err(|error| error.to_string())? {
+        let name = entry.map_err(|error| error.to_string())?.file_name();
+        let name = name.to_string_lossy();
+        if name != MANIFEST && !manifest.files.contains_key(name.as_ref()) {
+            return Err(format!("{name} is in the folder and not among the manifest's files"));
+        }
+    }
+    Ok(())
 }
 
 fn check_file(folder: &Path, name: &str, info: &FileInfo) -> Result<(), String> {

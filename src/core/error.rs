@@ -206,6 +206,9 @@ pub enum Error {
         /// The rule it breaks, with the field or file in front.
         reason: String,
     },
+    /// The caller is gone.
+    #[error("matching was stopped")]
+    Cancelled,
 }
 
 fn show(size: Size) -> String {

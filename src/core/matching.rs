@@ -18,8 +18,9 @@ pub use peak::{Peak, argmax, kernel_soft_argmax, peak, soft_argmax, window_soft_
 pub use settings::{Sigma, Temperature, Window};
 pub use similarity::similarity;
 
-/// Queries matched at once: bounds the similarities in memory to this many rows of tokens.
-const CHUNK: usize = 256;
+/// Queries matched at once: bounds the similarities in memory to this many rows of tokens, and the time between two questions
+/// whether to go on.
+const CHUNK: usize = 64;
 
 /// How points are matched.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -85,6 +86,20 @@ pub struct Candidate {
 /// [`Error::KeypointNotFinite`]; [`Error::GridMismatch`] if a map is not of its fit's grid; [`Error::ChannelMismatch`] if
 /// the maps are of different models; [`Error::NoFiniteSimilarity`] if the model gave nothing but NaN for the pair.
 pub fn run(source: &View<'_>, target: &View<'_>, points: &[Point], settings: &Settings) -> Result<Vec<Match>, Error> {
+    run_while(source, target, points, settings, &|| true)
+}
+
+/// [`run`], for as long as `go_on` says so: thousands of points with candidates take seconds, and the caller may leave.
+///
+/// # Errors
+/// As [`run`]; [`Error::Cancelled`].
+pub fn run_while(
+    source: &View<'_>,
+    target: &View<'_>,
+    points: &[Point],
+    settings: &Settings,
+    go_on: &dyn Fn() -> bool,
+) -> Result<Vec<Match>, Error> {
     check_finite(points)?;
     check_grid(source)?;
     let target = Side::new(target)?;
@@ -92,6 +107,9 @@ pub fn run(source: &View<'_>, target: &View<'_>, points: &[Point], settings: &Se
     let back = if settings.cycle { Some(Side::new(source)?) } else { None };
     let mut matches = Vec::with_capacity(points.len());
     for chunk in points.chunks(CHUNK) {
+        if !go_on() {
+            return Err(Error::Cancelled);
+        }
         let tokens: Vec<Point> = chunk.iter().map(|&point| source.fit.to_token(point)).collect();
         let rows = target.rows(&source.features.sample(&tokens, settings.sampling))?;
         let mut peaks = Vec::with_capacity(chunk.len());
@@ -156,7 +174,7 @@ impl<'a> Side<'a> {
         let candidates = candidates(row, self.normalised.grid(), matcher, settings.top_k, matcher.radius())?;
         Ok(Match {
             point: self.to_image(peak.point),
-            similarity: peak.similarity,
+            similarity: cosine(peak.similarity),
             confidence: peak.confidence,
             ratio: peak.ratio,
             cycle_error: None,
@@ -164,12 +182,17 @@ impl<'a> Side<'a> {
                 .iter()
                 .map(|peak| Candidate {
                     point: self.to_image(peak.point),
-                    similarity: peak.similarity,
+                    similarity: cosine(peak.similarity),
                     confidence: peak.confidence,
                 })
                 .collect(),
         })
     }
+}
+
+/// Rounding takes the product of two unit vectors a little beyond 1.
+fn cosine(product: f32) -> f32 {
+    product.clamp(-1.0, 1.0)
 }
 
 fn check_grid(view: &View<'_>) -> Result<(), Error> {

@@ -2,7 +2,7 @@
 
 use crate::{
     Error, Provider, ProviderChoice, library,
-    worker::{Call, Job, Worker},
+    worker::{Call, Job, Waiting, Worker},
 };
 use homolog_core::{
     bundle::{Bundle, Manifest},
@@ -10,7 +10,12 @@ use homolog_core::{
     geometry::{Fit, Size},
     image::{Photo, Pixels, prepare},
 };
-use std::{collections::BTreeMap, sync::Arc, thread::JoinHandle};
+use std::{
+    collections::BTreeMap,
+    sync::Arc,
+    thread::JoinHandle,
+    time::{Duration, Instant},
+};
 use tokio::sync::oneshot;
 
 /// How an engine runs.
@@ -46,6 +51,26 @@ impl Model {
     }
 }
 
+/// What becomes of an image when the queue is full.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum WhenFull {
+    /// An error at once: for the first image of a request, which has cost nothing yet.
+    Refuse,
+    /// It waits its turn: for the further images of a request whose work would be lost.
+    Wait,
+}
+
+/// An image's descriptors, and where the time went.
+#[derive(Clone, Debug)]
+pub struct Described {
+    /// `[h, w, channels]`, as the head gives them.
+    pub features: FeatureMap<'static>,
+    /// Spent waiting for a worker.
+    pub queued: Duration,
+    /// Spent in backbone and head.
+    pub encoded: Duration,
+}
+
 /// Loaded bundles behind a bounded queue and worker threads.
 pub struct Engine {
     models: BTreeMap<String, Model>,
@@ -53,15 +78,17 @@ pub struct Engine {
     queue: async_channel::Sender<Job>,
     workers: Vec<JoinHandle<()>>,
     backbones: usize,
+    refused: Vec<Error>,
 }
 
 impl Engine {
     /// Finds the library, loads every bundle into every worker, and runs each once at its default resolution, so that the
-    /// first request is not the slow one. Blocks until that is done.
+    /// first request is not the slow one. Blocks until that is done. A bundle that does not load or run is
+    /// [`refused`](Engine::refused), and the others are served.
     ///
     /// # Errors
-    /// [`Error::LibraryNotFound`], [`Error::Library`], [`Error::CudaUnavailable`], [`Error::Load`], [`Error::Run`],
-    /// [`Error::SameName`].
+    /// [`Error::LibraryNotFound`], [`Error::Library`], [`Error::CudaUnavailable`], [`Error::SameName`]; [`Error::Load`] or
+    /// [`Error::Run`] when no bundle is left.
     pub fn start(config: &EngineConfig, bundles: Vec<Bundle>) -> Result<Engine, Error> {
         let environment = library::environment()?;
         let provider = config.provider.settle(&environment)?;
@@ -70,7 +97,7 @@ impl Engine {
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
         let threads = if config.threads > 0 { config.threads } else { (cores / workers).max(1) };
 
-        let bundles: Vec<Arc<Bundle>> = bundles.into_iter().map(Arc::new).collect();
+        let mut bundles: Vec<Arc<Bundle>> = bundles.into_iter().map(Arc::new).collect();
         let mut models = BTreeMap::new();
         for bundle in &bundles {
             let id = bundle.manifest().id.clone();
@@ -80,12 +107,26 @@ impl Engine {
             }
         }
         let (queue, jobs) = async_channel::bounded(config.queue.max(1));
-        let mut handles = Vec::with_capacity(workers);
-        let mut backbones = 0;
+        let (mut handles, mut refused, mut backbones) = (Vec::new(), Vec::new(), 0);
         for index in 0..workers {
-            let mut worker = Worker::load(&environment, &bundles, provider, threads)?;
-            for model in models.values() {
-                warm_up(&mut worker, model)?;
+            let mut worker = Worker::default();
+            for bundle in std::mem::take(&mut bundles) {
+                let id = &bundle.manifest().id;
+                let Some(model) = models.get(id) else { continue };
+                let ready =
+                    worker.load(&environment, &bundle, provider, threads).and_then(|()| warm_up(&mut worker, model));
+                match ready {
+                    Ok(()) => bundles.push(bundle),
+                    // What one worker cannot run, none is asked for.
+                    Err(error) => {
+                        worker.unload(id);
+                        models.remove(id);
+                        refused.push(error);
+                    }
+                }
+            }
+            if bundles.is_empty() {
+                return Err(refused.into_iter().next().unwrap_or(Error::NoBundle));
             }
             backbones = worker.backbones();
             tracing::info!(index, models = models.len(), backbones, %provider, threads, "worker ready");
@@ -93,7 +134,7 @@ impl Engine {
             let handle = std::thread::Builder::new().name(format!("encode-{index}")).spawn(move || worker.work(&jobs));
             handles.push(handle.map_err(|error| Error::Run { model: "(any)".into(), reason: error.to_string() })?);
         }
-        Ok(Engine { models, provider, queue, workers: handles, backbones })
+        Ok(Engine { models, provider, queue, workers: handles, backbones, refused })
     }
 
     /// The loaded models, in the order of their ids.
@@ -116,24 +157,47 @@ impl Engine {
         self.backbones
     }
 
+    /// Why bundles that were given are not among the models; each error names its bundle.
+    pub fn refused(&self) -> &[Error] {
+        &self.refused
+    }
+
+    /// Whether every worker lives; one that does not has said why in the log.
+    pub fn is_alive(&self) -> bool {
+        self.workers.iter().all(|worker| !worker.is_finished())
+    }
+
     /// Images that wait for a worker.
     pub fn waiting(&self) -> usize {
         self.queue.len()
     }
 
     /// Descriptors of one prepared image, `[h, w, channels]`, as the head gives them (not normalised). Dropping the future
-    /// drops the image from the queue or stops its run.
+    /// stops its run, or lets a worker pass it over when its turn comes.
     ///
     /// # Errors
     /// [`Error::QueueFull`] at once; [`Error::Run`]; [`Error::Stopped`].
     pub async fn describe(&self, model: &Model, pixels: Pixels) -> Result<FeatureMap<'static>, Error> {
+        Ok(self.describe_timed(model, pixels, WhenFull::Refuse).await?.features)
+    }
+
+    /// [`Engine::describe`], and where the time went; in the log as the spans `queue` and `encode` of the caller's span.
+    ///
+    /// # Errors
+    /// As [`Engine::describe`].
+    pub async fn describe_timed(&self, model: &Model, pixels: Pixels, when_full: WhenFull) -> Result<Described, Error> {
         let (reply, answer) = oneshot::channel();
         let call = CancelOnDrop(Arc::default());
-        let job = Job { model: model.id.clone(), pixels, call: call.0.clone(), reply };
-        self.queue.try_send(job).map_err(|error| match error {
-            async_channel::TrySendError::Full(_) => Error::QueueFull { waiting: self.queue.len() },
-            async_channel::TrySendError::Closed(_) => Error::Stopped,
-        })?;
+        let caller = tracing::Span::current();
+        let waiting = Waiting { since: Instant::now(), span: tracing::info_span!("queue") };
+        let job = Job { model: model.id.clone(), pixels, call: call.0.clone(), waiting, caller, reply };
+        match when_full {
+            WhenFull::Refuse => self.queue.try_send(job).map_err(|error| match error {
+                async_channel::TrySendError::Full(_) => Error::QueueFull { waiting: self.queue.len() },
+                async_channel::TrySendError::Closed(_) => Error::Stopped,
+            })?,
+            WhenFull::Wait => self.queue.send(job).await.map_err(|_| Error::Stopped)?,
+        }
         answer.await.map_err(|_| Error::Stopped)?
     }
 

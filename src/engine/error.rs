@@ -29,8 +29,10 @@ pub enum Error {
         reason: String,
     },
     /// A graph does not load.
-    #[error("{path} does not load: {reason}")]
+    #[error("the model {model} does not load: {path}: {reason}")]
     Load {
+        /// The bundle's id.
+        model: String,
         /// The graph.
         path: PathBuf,
         /// What ONNX Runtime said.
@@ -39,9 +41,12 @@ pub enum Error {
     /// As many images wait as may wait.
     #[error("{waiting} images wait already; try again in a moment")]
     QueueFull {
-        /// The queue's bound.
+        /// How many wait.
         waiting: usize,
     },
+    /// There was nothing to load.
+    #[error("no bundle was given")]
+    NoBundle,
     /// The engine was shut down while the image waited.
     #[error("the engine is shutting down")]
     Stopped,

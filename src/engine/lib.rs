@@ -15,6 +15,6 @@ pub mod provider;
 mod session;
 mod worker;
 
-pub use engine::{Engine, EngineConfig, Model};
+pub use engine::{Described, Engine, EngineConfig, Model, WhenFull};
 pub use error::Error;
 pub use provider::{Provider, ProviderChoice};

@@ -1,6 +1,6 @@
 //! One graph, ready to run.
 
-use crate::{Error, Provider, provider};
+use crate::{Provider, provider};
 use ort::{
     environment::Environment,
     session::{RunOptions, Session, SessionInputValue, builder::SessionBuilder},
@@ -8,32 +8,29 @@ use ort::{
 };
 use std::{borrow::Cow, path::Path};
 
-/// Loads `path` for `provider` with `threads` threads.
+/// Loads `path` for `provider` with `threads` threads; the error is what ONNX Runtime says.
 pub(crate) fn load(
     environment: &Environment,
     path: &Path,
     provider: Provider,
     threads: usize,
-) -> Result<Session, Error> {
-    let make = || -> Result<Session, String> {
-        let text = |error: ort::Error<SessionBuilder>| error.to_string();
-        let mut builder = SessionBuilder::new(environment)
-            .map_err(|error| error.to_string())?
-            // Set in any case: the default counts the machine's cores, not the container's.
-            .with_intra_threads(threads)
-            .map_err(text)?
-            // Threads that spin between two runs take a third more CPU for the same latency.
-            .with_intra_op_spinning(false)
-            .map_err(text)?;
-        if provider == Provider::Cuda {
-            builder = builder.with_execution_providers([provider::cuda()]).map_err(text)?;
-        } else {
-            // Packed copies of the weights would not be shared between workers; the mapped files are.
-            builder = builder.with_prepacking(false).map_err(text)?;
-        }
-        builder.commit_from_file(path).map_err(|error| error.to_string())
-    };
-    make().map_err(|reason| Error::Load { path: path.into(), reason })
+) -> Result<Session, String> {
+    let text = |error: ort::Error<SessionBuilder>| error.to_string();
+    let mut builder = SessionBuilder::new(environment)
+        .map_err(|error| error.to_string())?
+        // Set in any case: the default counts the machine's cores, not the container's.
+        .with_intra_threads(threads)
+        .map_err(text)?
+        // Threads that spin between two runs take a third more CPU for the same latency.
+        .with_intra_op_spinning(false)
+        .map_err(text)?;
+    if provider == Provider::Cuda {
+        builder = builder.with_execution_providers([provider::cuda()]).map_err(text)?;
+    } else {
+        // Packed copies of the weights would not be shared between workers; the mapped files are.
+        builder = builder.with_prepacking(false).map_err(text)?;
+    }
+    builder.commit_from_file(path).map_err(|error| error.to_string())
 }
 
 /// Runs a backbone: `image [batch, 3, height, width]` → `tokens`.

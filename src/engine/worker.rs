@@ -1,7 +1,7 @@
 //! Worker threads. A session runs one thing at a time, so a thread owns it: each worker holds its own sessions of every
 //! backbone and head, and takes images from one bounded queue.
 
-use crate::{Error, Provider, session};
+use crate::{Described, Error, Provider, session};
 use homolog_core::{bundle::Bundle, features::FeatureMap, geometry::Grid, image::Pixels};
 use ort::{
     environment::Environment,
@@ -10,19 +10,32 @@ use ort::{
 };
 use std::{
     collections::HashMap,
+    panic::AssertUnwindSafe,
+    path::PathBuf,
     sync::{
         Arc, Mutex, PoisonError,
         atomic::{AtomicBool, Ordering},
     },
+    time::Instant,
 };
 use tokio::sync::oneshot;
+use tracing::Span;
 
 /// An image on its way to its descriptors.
 pub(crate) struct Job {
     pub model: Arc<str>,
     pub pixels: Pixels,
     pub call: Arc<Call>,
-    pub reply: oneshot::Sender<Result<FeatureMap<'static>, Error>>,
+    pub waiting: Waiting,
+    /// The span in which the caller asked.
+    pub caller: Span,
+    pub reply: oneshot::Sender<Result<Described, Error>>,
+}
+
+/// An image's time in the queue: its span is closed when a worker takes the image, or the caller leaves.
+pub(crate) struct Waiting {
+    pub since: Instant,
+    pub span: Span,
 }
 
 /// What the caller and the worker share of a call: whether the caller is gone, and the run to stop when it goes.
@@ -62,6 +75,7 @@ impl Call {
 }
 
 /// The sessions of one worker: heads by model, backbones by what they hold, so that several heads share one.
+#[derive(Default)]
 pub(crate) struct Worker {
     backbones: HashMap<String, Session>,
     heads: HashMap<Arc<str>, Head>,
@@ -75,26 +89,33 @@ struct Head {
 }
 
 impl Worker {
-    /// Loads every graph of `bundles`.
+    /// Loads the graphs of `bundle`; the backbone only if no other bundle has brought it.
     pub fn load(
+        &mut self,
         environment: &Environment,
-        bundles: &[Arc<Bundle>],
+        bundle: &Bundle,
         provider: Provider,
         threads: usize,
-    ) -> Result<Worker, Error> {
-        let mut worker = Worker { backbones: HashMap::new(), heads: HashMap::new() };
-        for bundle in bundles {
-            let manifest = bundle.manifest();
-            let backbone = bundle.backbone_key();
-            if !worker.backbones.contains_key(&backbone) {
-                let session = session::load(environment, &bundle.backbone(), provider, threads)?;
-                worker.backbones.insert(backbone.clone(), session);
-            }
-            let session = session::load(environment, &bundle.head(), provider, threads)?;
-            let head = Head { session, backbone, patch: manifest.backbone.patch, channels: manifest.channels };
-            worker.heads.insert(manifest.id.as_str().into(), head);
+    ) -> Result<(), Error> {
+        let manifest = bundle.manifest();
+        let load = |path: PathBuf| {
+            let wrong = |reason| Error::Load { model: manifest.id.clone(), path: path.clone(), reason };
+            session::load(environment, &path, provider, threads).map_err(wrong)
+        };
+        let backbone = bundle.backbone_key();
+        if !self.backbones.contains_key(&backbone) {
+            self.backbones.insert(backbone.clone(), load(bundle.backbone())?);
         }
-        Ok(worker)
+        let session = load(bundle.head())?;
+        let head = Head { session, backbone, patch: manifest.backbone.patch, channels: manifest.channels };
+        self.heads.insert(manifest.id.as_str().into(), head);
+        Ok(())
+    }
+
+    /// Forgets a model, and its backbone if no other stands on it.
+    pub fn unload(&mut self, model: &str) {
+        self.heads.remove(model);
+        self.backbones.retain(|key, _| self.heads.values().any(|head| head.backbone == *key));
     }
 
     /// Number of backbones in memory.
@@ -104,13 +125,31 @@ impl Worker {
 
     /// Works until the queue is closed.
     pub fn work(mut self, queue: &async_channel::Receiver<Job>) {
-        while let Ok(Job { model, pixels, call, reply }) = queue.recv_blocking() {
+        while let Ok(Job { model, pixels, call, waiting, caller, reply }) = queue.recv_blocking() {
+            let Waiting { since, span } = waiting;
+            span.in_scope(|| tracing::debug!(ms = since.elapsed().as_secs_f64() * 1e3, "done"));
+            drop(span);
             if call.is_gone() {
                 continue;
             }
+            let (queued, start) = (since.elapsed(), Instant::now());
+            let features = tracing::info_span!(parent: &caller, "encode").in_scope(|| {
+                let features = self.describe_or_say(&model, pixels, &call);
+                let (ms, stopped) = (start.elapsed().as_secs_f64() * 1e3, call.is_gone());
+                tracing::debug!(ms, stopped, "done");
+                features
+            });
+            let result = features.map(|features| Described { features, queued, encoded: start.elapsed() });
             // The receiver may be gone by now: then nobody waits for the answer.
-            let _ = reply.send(self.describe(&model, pixels, &call));
+            let _ = reply.send(result);
         }
+    }
+
+    /// [`Worker::describe`]; a panic becomes an error, so that one image does not take the worker from all others.
+    fn describe_or_say(&mut self, model: &str, pixels: Pixels, call: &Call) -> Result<FeatureMap<'static>, Error> {
+        let work = AssertUnwindSafe(|| self.describe(model, pixels, call));
+        std::panic::catch_unwind(work)
+            .unwrap_or_else(|_| Err(Error::Run { model: model.into(), reason: "panic, see the log".into() }))
     }
 
     /// Runs one image through backbone and head.

@@ -2,10 +2,11 @@
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
+use std::time::Instant;
 
 use homolog_core::bundle;
 use homolog_engine::{Engine, Model};
-use tokio::sync::Semaphore;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tracing::Span;
 
 use crate::config::Config;
@@ -23,6 +24,7 @@ struct Shared {
     engine: OnceLock<Engine>,
     stopping: AtomicBool,
     cpu: Arc<Semaphore>,
+    admitted: Arc<Semaphore>,
 }
 
 /// Why no model can be served.
@@ -66,6 +68,7 @@ impl App {
             threads => threads.min(Semaphore::MAX_PERMITS),
         };
         App(Arc::new(Shared {
+            admitted: Arc::new(Semaphore::new(config.max_requests)),
             config,
             engine: OnceLock::new(),
             stopping: AtomicBool::new(false),
@@ -94,13 +97,16 @@ impl App {
             let folder = config.models.display().to_string();
             return Err(LoadError::NoModel { folder, refused });
         }
-        if let Some(id) = &config.default_model
-            && !usable.iter().any(|bundle| bundle.manifest().id == *id)
-        {
-            let loaded: Vec<&str> = usable.iter().map(|b| b.manifest().id.as_str()).collect();
-            return Err(LoadError::NoDefault { id: id.clone(), loaded: loaded.join(", ") });
-        }
         let engine = Engine::start(&config.engine(), usable)?;
+        for error in engine.refused() {
+            tracing::error!("{error}");
+        }
+        // it may have been refused just now
+        if let Some(id) = &config.default_model
+            && engine.model(id).is_none()
+        {
+            return Err(LoadError::NoDefault { id: id.clone(), loaded: ids(&engine) });
+        }
         tracing::info!(models = ids(&engine), provider = %engine.provider(), "ready");
         // a second load would change nothing
         let _ = self.0.engine.set(engine);
@@ -124,12 +130,25 @@ impl App {
     /// Whether requests should be sent here.
     ///
     /// # Errors
-    /// [`ApiError::NotReady`] until the models are loaded, and from the moment the service is told to stop.
+    /// [`ApiError::NotReady`] until the models are loaded, when a worker is gone, and from the moment the service is told to
+    /// stop.
     pub fn ready(&self) -> Result<(), ApiError> {
         if self.0.stopping.load(Ordering::Relaxed) {
             return Err(ApiError::NotReady("the service is stopping"));
         }
-        self.engine().map(|_| ())
+        if !self.engine()?.is_alive() {
+            return Err(ApiError::NotReady("a worker is gone; its log line says why"));
+        }
+        Ok(())
+    }
+
+    /// A place among the requests that are answered at once, to be held until the answer is ready.
+    ///
+    /// # Errors
+    /// [`ApiError::TooManyRequests`] when all are taken.
+    pub fn admit(&self) -> Result<OwnedSemaphorePermit, ApiError> {
+        let limit = self.0.config.max_requests;
+        Arc::clone(&self.0.admitted).try_acquire_owned().map_err(|_| ApiError::TooManyRequests { limit })
     }
 
     /// From now on the service is not ready; what runs goes on.
@@ -176,7 +195,12 @@ impl App {
         let task = tokio::task::spawn_blocking(move || {
             // held by the work itself: a caller that leaves does not free the thread
             let _permit = permit;
-            span.in_scope(work)
+            span.in_scope(|| {
+                let start = Instant::now();
+                let result = work();
+                tracing::debug!(ms = start.elapsed().as_secs_f64() * 1e3, "done");
+                result
+            })
         });
         task.await.map_err(|error| failed(&error))
     }

@@ -125,10 +125,7 @@ fn dispatch(command: Command, matches: &clap::ArgMatches) -> Result<(), Box<dyn 
 
 /// Commands that print an answer log less than the service, unless told otherwise.
 fn configured(args: &ConfigArgs, matches: &clap::ArgMatches, log: &str) -> Result<Config, Box<dyn Error>> {
-    let mut config = Config::load(args, matches)?;
-    if config.log == Config::default().log {
-        log.clone_into(&mut config.log);
-    }
+    let config = Config::load(args, matches, log)?;
     logging::start(&config)?;
     Ok(config)
 }

@@ -44,6 +44,11 @@ pub struct Config {
     #[arg(long, env = "HOMOLOG_QUEUE", default_value_t = Config::default().queue)]
     pub queue: usize,
 
+    /// Requests with images answered at once; one more is answered 429 before its body is read. With `max_body_bytes`, this
+    /// bounds the memory that bodies take
+    #[arg(long, env = "HOMOLOG_MAX_REQUESTS", default_value_t = Config::default().max_requests)]
+    pub max_requests: usize,
+
     /// Greatest body of a request, in bytes, all images together
     #[arg(long, env = "HOMOLOG_MAX_BODY_BYTES", default_value_t = Config::default().max_body_bytes)]
     pub max_body_bytes: usize,
@@ -111,6 +116,7 @@ impl Default for Config {
             workers: 1,
             threads: 0,
             queue: 64,
+            max_requests: 64,
             max_body_bytes: 64 << 20,
             max_image_side: limits.max_width,
             max_image_pixels: limits.max_pixels,
@@ -175,17 +181,17 @@ pub enum ConfigError {
 }
 
 impl Config {
-    /// Puts together what the command line, the environment and the file say.
+    /// Puts together what the command line, the environment and the file say; `log` is what is logged if none of them does.
     ///
     /// # Errors
     /// [`ConfigError`], with the field or file named.
-    pub fn load(args: &ConfigArgs, matches: &clap::ArgMatches) -> Result<Config, ConfigError> {
+    pub fn load(args: &ConfigArgs, matches: &clap::ArgMatches, log: &str) -> Result<Config, ConfigError> {
         let mut table = match &args.config {
             Some(path) => read(path)?,
             None => toml::Table::new(),
         };
         let field = |error: toml::ser::Error| ConfigError::Field {
-            field: "command line".to_owned(),
+            field: "a flag or environment variable".to_owned(),
             reason: error.to_string(),
         };
         // clap fills in defaults as well, and those must not outweigh the file
@@ -195,6 +201,7 @@ impl Config {
                 table.insert(name, value);
             }
         }
+        table.entry("log").or_insert_with(|| log.into());
         let config: Config = serde_path_to_error::deserialize(table).map_err(|error| {
             let path = error.path().to_string();
             ConfigError::Field { field: path, reason: error.into_inner().message().to_owned() }
@@ -203,11 +210,12 @@ impl Config {
         Ok(config)
     }
 
-    /// A zero here would make a service that answers nothing.
+    /// A zero here would make a service that answers nothing, and more than so much one that does not start.
     fn check(&self) -> Result<(), ConfigError> {
         let zeros = [
             ("workers", self.workers == 0),
             ("queue", self.queue == 0),
+            ("max_requests", self.max_requests == 0),
             ("max_body_bytes", self.max_body_bytes == 0),
             ("max_image_side", self.max_image_side == 0),
             ("max_image_pixels", self.max_image_pixels == 0),
@@ -216,10 +224,18 @@ impl Config {
             ("max_places", self.max_places == 0),
             ("request_timeout_s", self.request_timeout_s == 0),
         ];
-        match zeros.iter().find(|(_, is_zero)| *is_zero) {
-            Some((field, _)) => {
-                Err(ConfigError::Field { field: (*field).to_owned(), reason: "must be above 0".to_owned() })
-            }
+        let wrong = |field: &str, reason: String| Err(ConfigError::Field { field: field.to_owned(), reason });
+        if let Some((field, _)) = zeros.iter().find(|(_, is_zero)| *is_zero) {
+            return wrong(field, "must be above 0".to_owned());
+        }
+        let most = [
+            ("workers", self.workers, 1024),
+            ("threads", self.threads, 1024),
+            ("queue", self.queue, 1 << 20),
+            ("max_requests", self.max_requests, 1 << 20),
+        ];
+        match most.iter().find(|(_, value, most)| value > most) {
+            Some((field, _, most)) => wrong(field, format!("must be at most {most}")),
             None => Ok(()),
         }
     }
@@ -230,7 +246,8 @@ impl Config {
             max_width: self.max_image_side,
             max_height: self.max_image_side,
             max_pixels: self.max_image_pixels,
-            ..DecodeLimits::default()
+            // 16-bit RGBA, and the RGB made of it: the most that a pixel takes
+            max_alloc: self.max_image_pixels.saturating_mul(8 + 3).max(DecodeLimits::default().max_alloc),
         }
     }
 

@@ -81,6 +81,12 @@ pub enum ApiError {
         /// How many.
         waiting: usize,
     },
+    /// As many requests are being answered as may be.
+    #[error("{limit} requests are being answered already; try again in a moment")]
+    TooManyRequests {
+        /// The bound.
+        limit: usize,
+    },
     /// Models are still being loaded, or the service is stopping.
     #[error("{0}")]
     NotReady(&'static str),
@@ -96,8 +102,7 @@ pub enum ApiError {
 }
 
 /// The stable types of problems: the last part of a problem's `type`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ToSchema)]
-#[serde(rename_all = "kebab-case")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[allow(missing_docs)] // the names are what there is to say
 pub enum Kind {
     MalformedRequest,
@@ -159,7 +164,8 @@ impl Kind {
 /// What an error response holds (RFC 9457).
 #[derive(Debug, Serialize, ToSchema)]
 pub struct Problem {
-    /// `/problems/` and the kind: stable, made to be compared by programs.
+    /// `/problems/` and the kind (`undecodable-image`, `queue-full`, …, as each route lists them): stable, made to be
+    /// compared by programs.
     #[serde(rename = "type")]
     #[schema(example = "/problems/undecodable-image")]
     pub kind: String,
@@ -206,7 +212,7 @@ impl ApiError {
             ApiError::UnknownModel { .. } => Kind::UnknownModel,
             ApiError::NotFound => Kind::NotFound,
             ApiError::MethodNotAllowed => Kind::MethodNotAllowed,
-            ApiError::QueueFull { .. } => Kind::QueueFull,
+            ApiError::QueueFull { .. } | ApiError::TooManyRequests { .. } => Kind::QueueFull,
             ApiError::NotReady(_) => Kind::NotReady,
             ApiError::Timeout { .. } => Kind::Timeout,
             ApiError::Internal(_) => Kind::InternalError,

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use axum::Router;
 use axum::body::{Body, HttpBody};
 use axum::extract::{DefaultBodyLimit, Request, State};
-use axum::http::{HeaderName, header};
+use axum::http::{HeaderName, StatusCode, header};
 use axum::middleware::{Next, from_fn, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use tower::ServiceBuilder;
@@ -46,6 +46,7 @@ pub fn stack(router: Router, app: &App) -> Router {
             .layer(from_fn(trace))
             // inside the trace, so that a panic is logged with the request's id
             .layer(CatchPanicLayer::custom(panicked))
+            .layer(from_fn(explained))
             .layer(from_fn_with_state(app.clone(), deadline))
             .layer(from_fn_with_state(app.clone(), announced_length))
             // for bodies that do not announce their length
@@ -61,13 +62,32 @@ async fn trace(request: Request, next: Next) -> Response {
     let (method, path) = (request.method(), request.uri().path());
     let span = tracing::info_span!("request", %id, %method, path);
     let answer = async move {
-        let start = Instant::now();
+        let mut log = Log(Some(Instant::now()));
         let response = next.run(request).await;
-        let (status, ms) = (response.status().as_u16(), start.elapsed().as_secs_f64() * 1e3);
-        tracing::info!(status, ms, "answered");
+        log.answered(&response);
         response
     };
     ID.scope(id, answer.instrument(span)).await
+}
+
+/// One line for each request: how it was answered, or that nobody waited for the answer.
+struct Log(Option<Instant>);
+
+impl Log {
+    fn answered(&mut self, response: &Response) {
+        let Some(start) = self.0.take() else { return };
+        let (status, ms) = (response.status().as_u16(), start.elapsed().as_secs_f64() * 1e3);
+        let timing = response.headers().get("server-timing").and_then(|value| value.to_str().ok());
+        tracing::info!(status, ms, timing, "answered");
+    }
+}
+
+impl Drop for Log {
+    fn drop(&mut self) {
+        if let Some(start) = self.0 {
+            tracing::info!(ms = start.elapsed().as_secs_f64() * 1e3, "the client left");
+        }
+    }
 }
 
 fn panicked(panic: Box<dyn Any + Send>) -> Response {
@@ -75,6 +95,21 @@ fn panicked(panic: Box<dyn Any + Send>) -> Response {
     let cause = cause.or_else(|| panic.downcast_ref::<&str>().map(|&text| text.to_owned()));
     let cause = cause.unwrap_or_else(|| "a value that is no text".to_owned());
     ApiError::Internal(format!("panic: {cause}")).into_response()
+}
+
+/// Takes one of the bounded number of places before the body is read; around routes that take images.
+pub async fn admit(State(app): State<App>, request: Request, next: Next) -> Response {
+    match app.admit() {
+        Ok(_place) => next.run(request).await,
+        Err(error) => error.into_response(),
+    }
+}
+
+/// A refusal without a word of ours, such as the documentation's own, becomes a problem like all others.
+async fn explained(request: Request, next: Next) -> Response {
+    let response = next.run(request).await;
+    let typed = response.headers().contains_key(header::CONTENT_TYPE);
+    if response.status() == StatusCode::NOT_FOUND && !typed { ApiError::NotFound.into_response() } else { response }
 }
 
 /// Drops the handler when its time is over, which takes its images out of the queue.

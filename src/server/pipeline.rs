@@ -14,8 +14,9 @@ use homolog_core::features::FeatureMap;
 use homolog_core::geometry::{Fit, check_points};
 use homolog_core::image::{Photo, Pixels, prepare};
 use homolog_core::matching::{self, Match, Settings, View};
-use homolog_engine::Model;
+use homolog_engine::{Described, Model, WhenFull};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use tracing::{Instrument, info_span};
 
 use crate::app::App;
@@ -41,7 +42,9 @@ pub struct Outcome {
 pub struct Timings {
     /// Decoding, resizing and normalising, waiting for the pool included.
     pub decode: Duration,
-    /// Waiting for the encoder, and encoding.
+    /// Waiting for a worker of the engine.
+    pub queue: Duration,
+    /// Backbone and head.
     pub encode: Duration,
     /// Matching, waiting for the pool included.
     pub matching: Duration,
@@ -51,12 +54,14 @@ impl Timings {
     /// The value of the header `Server-Timing`.
     pub fn header(&self) -> String {
         let ms = |duration: Duration| duration.as_secs_f64() * 1e3;
-        let (decode, encode, matching) = (ms(self.decode), ms(self.encode), ms(self.matching));
-        format!("decode;dur={decode:.3}, encode;dur={encode:.3}, match;dur={matching:.3}")
+        let (decode, queue) = (ms(self.decode), ms(self.queue));
+        let (encode, matching) = (ms(self.encode), ms(self.matching));
+        format!("decode;dur={decode:.3}, queue;dur={queue:.3}, encode;dur={encode:.3}, match;dur={matching:.3}")
     }
 
     fn add(&mut self, other: &Timings) {
         self.decode += other.decode;
+        self.queue += other.queue;
         self.encode += other.encode;
         self.matching += other.matching;
     }
@@ -73,7 +78,7 @@ pub async fn run(app: &App, job: Job, picture: bool) -> Result<Outcome, ApiError
 
     let source = plan.prepare(job.source, "source", layout, &mut timings).await?;
     check_points(&job.settings.points, source.fit.image()).map_err(at_point)?;
-    let (source, source_thumbnail) = plan.encode(source, &mut timings).await?;
+    let (source, source_thumbnail) = plan.encode(source, WhenFull::Refuse, &mut timings).await?;
 
     let shared = Arc::new(Queries { source, settings: job.settings, matching: plan.matching.clone() });
     let plan = &plan;
@@ -104,6 +109,15 @@ pub async fn run(app: &App, job: Job, picture: bool) -> Result<Outcome, ApiError
         targets: answers,
     };
     Ok(Outcome { response, thumbnails, timings })
+}
+
+/// Tells work on the pool, when it is dropped with the request, that nobody waits any more.
+struct Wanted(Arc<AtomicBool>);
+
+impl Drop for Wanted {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
 }
 
 /// A request that makes sense, with every default filled in.
@@ -172,10 +186,13 @@ impl<'a> Plan<'a> {
         let mut timings = Timings::default();
         let field = format!("target[{index}]");
         let target = self.prepare(file, &field, layout, &mut timings).await?;
-        let (target, thumbnail) = self.encode(target, &mut timings).await?;
+        let (target, thumbnail) = self.encode(target, WhenFull::Wait, &mut timings).await?;
+        let wanted = Wanted(Arc::default());
+        let gone = Arc::clone(&wanted.0);
         let search = move || -> Result<TargetMatches, CoreError> {
             let points = &queries.settings.points;
-            let found: Vec<Match> = matching::run(&queries.source.view(), &target.view(), points, &queries.matching)?;
+            let (source, target_view, go_on) = (queries.source.view(), target.view(), || !gone.load(Ordering::Relaxed));
+            let found: Vec<Match> = matching::run_while(&source, &target_view, points, &queries.matching, &go_on)?;
             Ok(TargetMatches::new(target.fit.image(), points, found))
         };
         let search = self.app.on_cpu(search).instrument(info_span!("match"));
@@ -208,11 +225,17 @@ impl<'a> Plan<'a> {
         prepared.map_err(|error| ApiError::Image { field: field.to_owned(), error })
     }
 
-    async fn encode(&self, image: Prepared, timings: &mut Timings) -> Result<(Encoded, Option<Photo>), ApiError> {
+    async fn encode(
+        &self,
+        image: Prepared,
+        when_full: WhenFull,
+        timings: &mut Timings,
+    ) -> Result<(Encoded, Option<Photo>), ApiError> {
         let engine = self.app.engine()?;
-        let work = engine.describe(self.model, image.pixels);
-        let work = work.instrument(info_span!("encode"));
-        let features = timed(&mut timings.encode, work).await?;
+        let Described { features, queued, encoded } =
+            engine.describe_timed(self.model, image.pixels, when_full).await?;
+        timings.queue += queued;
+        timings.encode += encoded;
         let fit = image.fit;
         Ok((Encoded { features, fit }, image.thumbnail))
     }

@@ -105,12 +105,22 @@ impl FromRequestParts<App> for Picture {
     type Rejection = Infallible;
 
     async fn from_request_parts(parts: &mut Parts, _: &App) -> Result<Picture, Infallible> {
-        let (mut png, mut json) = (0.0, 0.0);
+        // weight first, then how exactly the type is named
+        let (mut png, mut json) = ((0.0, 0), (0.0, 0));
+        let raise = |best: &mut (f32, u8), weight: f32, exact: u8| {
+            if (weight, exact) > *best {
+                *best = (weight, exact);
+            }
+        };
         let accepted = parts.headers.get_all(header::ACCEPT).iter();
         for range in accepted.filter_map(|value| value.to_str().ok()).flat_map(|value| value.split(',')) {
+            let weight = quality(range);
             match essence(range).as_str() {
-                "image/png" | "image/*" => png = quality(range).max(png),
-                "application/json" | "application/*" => json = quality(range).max(json),
+                "image/png" => raise(&mut png, weight, 2),
+                "image/*" => raise(&mut png, weight, 1),
+                "application/json" => raise(&mut json, weight, 2),
+                "application/*" => raise(&mut json, weight, 1),
+                "*/*" => raise(&mut json, weight, 0),
                 _ => {}
             }
         }

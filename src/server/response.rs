@@ -132,7 +132,7 @@ pub struct ModelCard {
     pub default: bool,
     /// What it runs on: `cpu` or `cuda`.
     pub provider: String,
-    /// SHA-256 over all its files: the same digest, the same answers.
+    /// SHA-256 over its files and whatever its manifest says of how they are run: the same digest, the same answers.
     pub digest: String,
     /// All that its bundle says of it.
     pub manifest: Manifest,

@@ -1,11 +1,13 @@
 //! All routes, and the specification that cannot part from them.
 
 use axum::Router;
+use axum::middleware::from_fn_with_state;
 use utoipa::OpenApi;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use crate::app::App;
+use crate::config::Config;
 use crate::error::ApiError;
 use crate::middleware;
 use crate::routes::{docs, health, match_pair, models};
@@ -27,9 +29,16 @@ use crate::routes::{docs, health, match_pair, models};
 )]
 struct Specification;
 
-fn routes() -> OpenApiRouter<App> {
-    OpenApiRouter::with_openapi(Specification::openapi())
+/// Routes that take images, which are answered a bounded number at once.
+fn with_images(app: &App) -> OpenApiRouter<App> {
+    OpenApiRouter::new()
         .routes(routes!(match_pair::match_pair))
+        .layer(from_fn_with_state(app.clone(), middleware::admit))
+}
+
+fn routes(app: &App) -> OpenApiRouter<App> {
+    OpenApiRouter::with_openapi(Specification::openapi())
+        .merge(with_images(app))
         .routes(routes!(models::list))
         .routes(routes!(models::show))
         .routes(routes!(health::live))
@@ -38,7 +47,7 @@ fn routes() -> OpenApiRouter<App> {
 
 /// The whole service.
 pub fn app(app: App) -> Router {
-    let (router, specification) = routes().split_for_parts();
+    let (router, specification) = routes(&app).split_for_parts();
     let router = router
         .merge(docs::pages(specification))
         .fallback(async || ApiError::NotFound)
@@ -49,5 +58,6 @@ pub fn app(app: App) -> Router {
 
 /// The specification of the service.
 pub fn openapi() -> utoipa::openapi::OpenApi {
-    routes().into_openapi()
+    // the specification does not depend on any setting
+    routes(&App::new(Config::default())).into_openapi()
 }

@@ -36,8 +36,8 @@ pub struct VerifyArgs {
     #[arg(long, default_value_t = 0)]
     pub threads: usize,
     /// Timed runs after one to warm up; the median is shown.
-    #[arg(long, default_value_t = 3)]
-    pub repeat: usize,
+    #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..))]
+    pub repeat: u32,
     /// Print JSON.
     #[arg(long)]
     pub json: bool,
@@ -118,10 +118,10 @@ fn timed(
     engine: &Engine,
     model: &Model,
     input: &Pixels,
-    repeat: usize,
+    repeat: u32,
 ) -> Result<(FeatureMap<'static>, f64), Error> {
     let mut map = runtime.block_on(engine.describe(model, input.clone()))?;
-    let mut times = Vec::with_capacity(repeat);
+    let mut times = Vec::new();
     for _ in 0..repeat {
         let start = Instant::now();
         map = runtime.block_on(engine.describe(model, input.clone()))?;

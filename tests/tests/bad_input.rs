@@ -103,6 +103,8 @@ async fn bodies_of_the_wrong_shape_are_refused() {
     assert_problem(service.post_form(two).await, 400, "malformed-request", Some("source")).await;
 
     assert_problem(service.post_json("{\"points\": ").await, 400, "malformed-request", None).await;
+    assert_problem(service.post_json("[]").await, 422, "invalid-request", Some("request")).await;
+    assert_problem(service.get("/docs/nothing.js").await, 404, "not-found", None).await;
     let bad_base64 = json!({ "points": [[1, 1]], "source": { "base64": "?" }, "targets": [{ "base64": "" }] });
     assert_problem(service.post_json(bad_base64.to_string()).await, 400, "malformed-request", Some("source")).await;
     let post = service.client.post(format!("{}/match", service.url)).header("content-type", "text/plain");

@@ -110,6 +110,52 @@ fn a_refused_bundle_does_not_hide_the_others() {
     assert!(found[0].is_err() && found[1].is_ok());
 }
 
+#[test]
+fn a_file_that_the_manifest_does_not_name_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let bundle = copy(folder.path());
+    std::fs::write(bundle.join("more.bin"), b"weights without a digest").unwrap();
+    assert!(refusal(&bundle).contains("more.bin"));
+}
+
+#[test]
+fn a_manifest_that_is_a_link_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let bundle = copy(folder.path());
+    let outside = folder.path().join("outside.json");
+    std::fs::rename(bundle.join(bundle::MANIFEST), &outside).unwrap();
+    std::os::unix::fs::symlink(&outside, bundle.join(bundle::MANIFEST)).unwrap();
+    assert!(refusal(&bundle).contains("not a plain file"));
+}
+
+#[test]
+fn the_digest_tells_how_a_bundle_computes_and_not_what_it_is_called() {
+    let digest = |from: &str, to: &str| {
+        let folder = tempfile::tempdir().unwrap();
+        let bundle = copy(folder.path());
+        edit(&bundle, from, to);
+        Bundle::open(&bundle).unwrap().digest()
+    };
+    let original = digest("\"fit\": \"squash\"", "\"fit\": \"squash\"");
+    assert_eq!(original, digest("with random weights", "with other words"));
+    assert_ne!(original, digest("\"fit\": \"squash\"", "\"fit\": \"letterbox\""));
+}
+
+#[test]
+fn a_bundle_that_does_not_run_does_not_hide_the_others() {
+    let folder = tempfile::tempdir().unwrap();
+    let bad = folder.path().join("bad");
+    std::fs::rename(copy(folder.path()), &bad).unwrap();
+    edit(&bad, "\"id\": \"demo\"", "\"id\": \"bad\"");
+    edit(&bad, "\"channels\": 192", "\"channels\": 191");
+    let (bad, demo) = (Bundle::open(&bad).unwrap(), Bundle::open(&root().join("models/demo")).unwrap());
+    let engine = engine(vec![bad.clone(), demo], 8);
+    assert_eq!(engine.models().map(|model| model.manifest().id.as_str()).collect::<Vec<_>>(), ["demo"]);
+    assert!(engine.refused()[0].to_string().contains("the model bad failed"), "{:?}", engine.refused());
+    let config = EngineConfig { provider: ProviderChoice::Cpu, workers: 1, threads: 1, queue: 1 };
+    assert!(matches!(Engine::start(&config, vec![bad]), Err(Error::Run { .. })));
+}
+
 fn engine(bundles: Vec<Bundle>, queue: usize) -> Engine {
     let config = EngineConfig { provider: ProviderChoice::Cpu, workers: 1, threads: 1, queue };
     Engine::start(&config, bundles).unwrap()

@@ -33,7 +33,10 @@ async fn multipart_json_and_command_line_give_the_same_answer_to_the_bit() {
 
     let response = service.post_form(form(&a, &b, &settings)).await;
     assert_eq!(response.status(), 200);
-    assert!(response.headers()["server-timing"].to_str().unwrap().contains("encode;dur="));
+    let timing = response.headers()["server-timing"].to_str().unwrap();
+    for stage in ["decode", "queue", "encode", "match"] {
+        assert!(timing.contains(&format!("{stage};dur=")), "{timing}");
+    }
     assert!(response.headers().contains_key("x-request-id"));
     let by_form = response.bytes().await.unwrap();
 
@@ -103,6 +106,16 @@ async fn a_picture_is_drawn_and_several_targets_are_answered_in_order() {
     let response = post.multipart(two().text("request", request)).send().await.unwrap();
     assert_eq!(response.headers()["content-type"], "image/png");
     let picture = image::load_from_memory(&response.bytes().await.unwrap()).unwrap();
+    for (accept, expected) in [
+        ("image/*", "image/png"),
+        ("image/png, */*", "image/png"),
+        ("image/png;q=0.1, */*", "application/json"),
+        ("*/*", "application/json"),
+    ] {
+        let post = service.client.post(format!("{}/match", service.url)).header("accept", accept);
+        let answer = post.multipart(form(&a, &b, &json!({ "points": [[1, 1]] }))).send().await.unwrap();
+        assert_eq!(answer.headers()["content-type"], expected, "{accept}");
+    }
     assert!(picture.width() > 200 && picture.height() > 100);
 }
 

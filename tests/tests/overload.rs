@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
 
+use base64::{Engine as _, engine::general_purpose::STANDARD};
 use futures::future::join_all;
 use homolog_tests::{
     golden,
@@ -73,12 +74,81 @@ async fn a_stop_under_load_finishes_what_runs_and_takes_nothing_new() {
     // All of them are inside once one has been answered and a little time has passed.
     tokio::time::sleep(Duration::from_millis(500)).await;
     service.signal_stop();
+    // The door is shut while they are still being answered.
+    let address = service.url.trim_start_matches("http://").to_owned();
+    let refused = (0..200).any(|_| {
+        std::thread::sleep(Duration::from_millis(10));
+        std::net::TcpStream::connect(&address).is_err()
+    });
+    assert!(refused, "a new connection was accepted");
     for answer in running {
         let answer = answer.await.unwrap().unwrap();
         assert_eq!(answer.status(), 200);
         assert_eq!(answer.json::<Value>().await.unwrap()["targets"].as_array().unwrap().len(), 1);
     }
-    let url = format!("{}/health/ready", service.url);
     assert!(service.ended().success());
-    assert!(reqwest::get(url).await.is_err(), "something still listens");
+}
+
+#[tokio::test]
+async fn a_client_that_leaves_stops_its_run() {
+    let service = Service::start(&["--log", "homolog_engine=debug,homolog=info", "--log-format", "json"]).await;
+    let address = service.url.trim_start_matches("http://").to_owned();
+    let image = STANDARD.encode(photo());
+    let targets = vec![json!({ "base64": image }); 100];
+    let body = json!({ "points": [[1, 1]], "resolution": 448, "source": { "base64": image }, "targets": targets });
+    let (body, length) = (body.to_string(), body.to_string().len());
+    let head = format!(
+        "POST /match HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: {length}\r\n\r\n"
+    );
+    // Now and then the client leaves between two runs, and there is nothing to stop: then once more.
+    let stopped = (0..10).any(|_| {
+        let mut stream = std::net::TcpStream::connect(&address).unwrap();
+        stream.write_all((head.clone() + &body).as_bytes()).unwrap();
+        service.log_line(&["\"encode\"", "\"stopped\":false"]).expect("images are encoded");
+        std::thread::sleep(Duration::from_millis(50));
+        drop(stream);
+        // The line of the run may stand on either side of that of the request.
+        let first = service.log_any(&["the client left", "\"stopped\":true"]).expect("the client left");
+        first.contains("stopped")
+            || service.log_any(&["\"stopped\":true", "\"queue\""]).is_some_and(|line| line.contains("stopped"))
+    });
+    assert!(stopped, "ten clients left, and no run was stopped");
+    let photo = photo();
+    assert_eq!(service.post_form(form(&photo, &photo, &slow())).await.status(), 200);
+}
+
+#[tokio::test]
+async fn requests_beyond_the_bound_are_refused_before_their_bodies_are_read() {
+    let service = Service::start(&["--max-requests", "1"]).await;
+    let address = service.url.trim_start_matches("http://").to_owned();
+    let head = "POST /match HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: 1000\r\n\r\n";
+    let photo = photo();
+    let (stalled, refused) = loop {
+        let mut stalled = std::net::TcpStream::connect(&address).unwrap();
+        stalled.write_all(head.as_bytes()).unwrap();
+        let answer = service.post_form(form(&photo, &photo, &slow())).await;
+        // Where the other request came first, the stalled one was refused: once more.
+        if answer.status() != 200 {
+            break (stalled, answer);
+        }
+    };
+    assert_problem(refused, 429, "queue-full", None).await;
+    assert_eq!(service.get("/models").await.status(), 200);
+    drop(stalled);
+    let mut answer = service.post_form(form(&photo, &photo, &slow())).await;
+    while answer.status() == 429 {
+        answer = service.post_form(form(&photo, &photo, &slow())).await;
+    }
+    assert_eq!(answer.status(), 200);
+}
+
+#[tokio::test]
+async fn the_log_has_a_span_for_each_stage() {
+    let service = Service::start(&["--log", "homolog=debug,homolog_engine=debug", "--log-format", "json"]).await;
+    let photo = photo();
+    assert_eq!(service.post_form(form(&photo, &photo, &slow())).await.status(), 200);
+    for stage in ["decode", "queue", "encode", "match"] {
+        let line = service.log_line(&["\"done\"", &format!("\"name\":\"{stage}\"")]).expect(stage);
+        assert!(line.contains("\"id\":"), "{line} does not say of which request");
+    }
 }

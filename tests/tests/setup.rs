@@ -51,7 +51,7 @@ impl Index {
 
 fn script(into: &Path) -> Command {
     let mut command = Command::new(root().join("src/engine/runtime/fetch.sh"));
-    command.arg(into).env_remove("CUDA").env_remove("PINS").env_remove("PYTHON");
+    command.arg(into).env_remove("CUDA").env_remove("PINS").env_remove("PYTHON").env_remove("ORT_DYLIB_PATH");
     command
 }
 
@@ -74,6 +74,36 @@ fn the_pinned_library_is_fetched_once() {
     std::fs::remove_file(index.folder.path().join(WHEEL)).unwrap();
     let second = index.fetch(into.path());
     assert!(second.status.success() && said(&second).is_empty(), "{}", said(&second));
+}
+
+#[test]
+fn the_cuda_build_is_kept_until_the_other_is_asked_for() {
+    let into = tempfile::tempdir().unwrap();
+    let pin = std::fs::read_to_string(root().join("src/engine/runtime/cuda.txt")).unwrap();
+    let pin: Vec<&str> = pin.lines().filter(|line| !line.starts_with('#')).collect();
+    std::fs::write(into.path().join(".pin"), pin.join("\n")).unwrap();
+    std::fs::write(into.path().join("libonnxruntime.so.1.31.1"), "of CUDA").unwrap();
+    let fetch = |cuda: Option<&str>| {
+        let mut command = script(into.path());
+        command.envs(cuda.map(|value| ("CUDA", value))).env("PIP_NO_INDEX", "1").env_remove("PIP_FIND_LINKS");
+        command.output().unwrap()
+    };
+    for cuda in [None, Some("1")] {
+        let output = fetch(cuda);
+        assert!(output.status.success() && said(&output).is_empty(), "{}", said(&output));
+    }
+    let output = fetch(Some("0"));
+    assert!(!output.status.success() && said(&output).contains("fetching onnxruntime==1.31.1"), "{}", said(&output));
+    assert_eq!(library(into.path()).as_deref(), Some("of CUDA"));
+}
+
+#[test]
+fn a_library_that_is_named_needs_no_fetching() {
+    let into = tempfile::tempdir().unwrap();
+    let named = into.path().join("libonnxruntime.so");
+    std::fs::write(&named, "named").unwrap();
+    let output = script(into.path()).env("ORT_DYLIB_PATH", &named).env("PIP_NO_INDEX", "1").output().unwrap();
+    assert!(output.status.success() && said(&output).is_empty(), "{}", said(&output));
 }
 
 #[test]

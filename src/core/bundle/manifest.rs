@@ -230,6 +230,9 @@ impl Manifest {
         }
         for name in self.files.keys() {
             must(is_plain(name), format!("files: {name:?} is not a plain file name"))?;
+            // what a backbone is told by are the files whose names begin so (`Bundle::backbone_key`)
+            let known = name.starts_with("backbone.") || name.starts_with("head.");
+            must(known, format!("files: {name:?} begins neither with backbone. nor with head."))?;
         }
         Ok(())
     }

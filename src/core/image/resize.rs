@@ -3,8 +3,9 @@
 use std::fmt;
 use std::str::FromStr;
 
-use fast_image_resize::images::{Image, ImageRef};
-use fast_image_resize::{FilterType, PixelType, ResizeAlg, ResizeOptions, Resizer};
+use fast_image_resize::images::{TypedImage, TypedImageRef};
+use fast_image_resize::pixels::U8x3;
+use fast_image_resize::{FilterType, ResizeAlg, ResizeOptions, Resizer};
 use serde::{Deserialize, Serialize};
 
 use super::Photo;
@@ -68,14 +69,18 @@ fn pass(photo: &Photo, size: Size, interpolation: Interpolation) -> Result<Photo
     if size.pixels() == 0 {
         return Err(refused("a side is 0".to_owned()));
     }
-    let source = ImageRef::new(from.width, from.height, photo.rgb(), PixelType::U8x3)
+    // typed: the call for images of any kind would compile the convolutions of all thirteen kinds into this crate
+    let source = TypedImageRef::<U8x3>::from_buffer(from.width, from.height, photo.rgb())
         .map_err(|error| refused(error.to_string()))?;
-    let mut target = Image::new(size.width, size.height, PixelType::U8x3);
+    let mut rgb = vec![0; 3 * size.pixels() as usize];
+    let mut target = TypedImage::<U8x3>::from_buffer(size.width, size.height, &mut rgb)
+        .map_err(|error| refused(error.to_string()))?;
     let filter = match interpolation {
         Interpolation::Bicubic => FilterType::CatmullRom,
         Interpolation::Bilinear => FilterType::Bilinear,
     };
     let options = ResizeOptions::new().resize_alg(ResizeAlg::Convolution(filter));
-    Resizer::new().resize(&source, &mut target, &options).map_err(|error| refused(error.to_string()))?;
-    Photo::from_rgb(size, target.into_vec())
+    Resizer::new().resize_typed(&source, &mut target, &options).map_err(|error| refused(error.to_string()))?;
+    drop(target);
+    Photo::from_rgb(size, rgb)
 }

@@ -22,7 +22,7 @@ pub fn candidates(
     k: usize,
     radius: usize,
 ) -> Result<Vec<Peak>, Error> {
-    let row = Row::new(similarity, grid)?;
+    let row = Row::new(similarity, grid, matcher.temperature())?;
     let mut open = vec![true; grid.len()];
     let mut peaks = Vec::new();
     while peaks.len() < k

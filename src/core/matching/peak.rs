@@ -33,8 +33,8 @@ pub struct Peak {
 /// # Errors
 /// See the module.
 pub fn peak(similarity: &[f32], grid: Grid, matcher: &Matcher) -> Result<Peak, Error> {
-    let row = Row::new(similarity, grid)?;
-    let best = row.best(|_| true).ok_or(Error::NoFiniteSimilarity)?;
+    let row = Row::new(similarity, grid, matcher.temperature())?;
+    let best = row.top.ok_or(Error::NoFiniteSimilarity)?;
     let mut peak = row.peak(best, matcher);
     if let Matcher::SoftArgmax { temperature } = *matcher {
         peak.point = row.expectation(row.everywhere(), temperature, |_, s| s);
@@ -119,15 +119,23 @@ impl Region {
 pub(super) struct Row<'a> {
     similarity: &'a [f32],
     grid: Grid,
+    temperature: Temperature,
+    /// The best token, if any takes part.
+    top: Option<usize>,
+    /// Sum of exp((similarity − best) / temperature) over all tokens.
+    total: f64,
 }
 
 impl<'a> Row<'a> {
-    pub(super) fn new(similarity: &'a [f32], grid: Grid) -> Result<Row<'a>, Error> {
+    pub(super) fn new(similarity: &'a [f32], grid: Grid, temperature: Temperature) -> Result<Row<'a>, Error> {
         if similarity.len() != grid.len() {
             let found = similarity.len();
             return Err(Error::Shape { what: "row of similarities", rows: grid.height, channels: grid.width, found });
         }
-        Ok(Row { similarity, grid })
+        let mut row = Row { similarity, grid, temperature, top: None, total: 0.0 };
+        row.top = row.best(|_| true);
+        row.total = row.weight(row.everywhere());
+        Ok(row)
     }
 
     /// The first greatest of the tokens that take part and are `eligible`.
@@ -157,9 +165,14 @@ impl<'a> Row<'a> {
             }
         };
         let similarity = self.similarity[index];
-        let outside = self.best(|other| !window.holds(other, self.grid));
+        // almost always the best of all, which is known, unless the window holds it
+        let outside = match self.top {
+            Some(top) if !window.holds(top, self.grid) => Some(top),
+            _ => self.best(|other| !window.holds(other, self.grid)),
+        };
         let ratio = outside.filter(|_| similarity > 0.0).map(|other| self.similarity[other] / similarity);
-        Peak { point, index, similarity, confidence: self.mass(window, matcher.temperature()), ratio }
+        let confidence = (self.weight(window) / self.total) as f32;
+        Peak { point, index, similarity, confidence, ratio }
     }
 
     fn everywhere(&self) -> Region {
@@ -190,12 +203,9 @@ impl<'a> Row<'a> {
         Point::new(x / sum, y / sum)
     }
 
-    /// The share of softmax(similarity / temperature) over all tokens that falls into a region.
-    fn mass(&self, region: Region, temperature: Temperature) -> f32 {
-        let top = self.tokens(self.everywhere()).fold(f64::NEG_INFINITY, |top, (_, s)| top.max(s));
-        let weigh = |region: Region| -> f64 {
-            self.tokens(region).map(|(_, s)| ((s - top) / f64::from(temperature.get())).exp()).sum()
-        };
-        (weigh(region) / weigh(self.everywhere())) as f32
+    /// Sum of exp((similarity − best) / temperature) over a region.
+    fn weight(&self, region: Region) -> f64 {
+        let top = self.top.map_or(0.0, |index| f64::from(self.similarity[index]));
+        self.tokens(region).map(|(_, s)| ((s - top) / f64::from(self.temperature.get())).exp()).sum()
     }
 }

@@ -1,7 +1,8 @@
 #!/bin/sh
 # Puts ONNX Runtime's shared library into .runtime/ (or the folder given), out of the wheel that cpu.txt or cuda.txt pins.
 #
-#   src/engine/runtime/fetch.sh [FOLDER]      CUDA=1: the CUDA build      PYTHON=…: the interpreter whose pip is used
+#   src/engine/runtime/fetch.sh [FOLDER]      CUDA=1: the CUDA build, CUDA=0: back to the other
+#                                             PYTHON=…: the interpreter whose pip is used
 #
 # The wheel only carries the library: no Python of it is installed, so any Python 3 with pip will do. A second call finds
 # the stamp of the first and does nothing; a download that breaks off leaves what was there before.
@@ -10,14 +11,20 @@ set -eu
 here=$(cd "$(dirname "$0")" && pwd)
 folder=${1:-.runtime}
 python=${PYTHON:-python3}
-pins=${PINS:-$here/cpu.txt}
-[ "${CUDA:-}" = 1 ] && pins=${PINS:-$here/cuda.txt}
+pins=$here/cpu.txt
+stamp=$folder/.pin
+# Whoever fetched the CUDA build keeps it until CUDA=0 asks for the other.
+if [ "${CUDA:-}" = 1 ] || { [ -z "${CUDA:-}" ] && grep -q '^onnxruntime-gpu' "$stamp" 2>/dev/null; }; then
+    pins=$here/cuda.txt
+fi
+pins=${PINS:-$pins}
 
 fail() { echo "setup: $1" >&2; exit 1; }
 
 [ -f "$pins" ] || fail "no file of pins at $pins"
 pin=$(grep -v '^#' "$pins")
-stamp="$folder/.pin"
+# A library that was named is the one that is used.
+[ -n "${ORT_DYLIB_PATH:-}" ] && [ -e "$ORT_DYLIB_PATH" ] && exit 0
 if [ -f "$stamp" ] && [ "$(cat "$stamp")" = "$pin" ] && ls "$folder"/libonnxruntime.so* >/dev/null 2>&1; then
     exit 0
 fi

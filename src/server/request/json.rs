@@ -98,6 +98,10 @@ fn job(app: &App, body: &[u8]) -> Result<Job, ApiError> {
 
 /// Reads JSON: what is not JSON is malformed, what is JSON of another shape is invalid, with the path to the place.
 pub(super) fn parse<T: DeserializeOwned>(json: &[u8]) -> Result<T, ApiError> {
+    // serde would take an array for a struct, its values in the order of the fields
+    if json.trim_ascii_start().first() == Some(&b'[') {
+        return Err(ApiError::invalid("request", "this is a JSON array where an object is wanted"));
+    }
     let mut deserializer = serde_json::Deserializer::from_slice(json);
     let value = serde_path_to_error::deserialize(&mut deserializer).map_err(|error| {
         let path = error.path().to_string();

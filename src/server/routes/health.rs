@@ -25,7 +25,7 @@ pub async fn live() -> Json<Health> {
 
 /// Should requests be sent here?
 ///
-/// 503 until the models are loaded and have run once, and while the service stops.
+/// 503 until the models are loaded and have run once.
 #[utoipa::path(get, path = "/health/ready", tag = "operations", responses(
     (status = OK, body = Health),
     (status = SERVICE_UNAVAILABLE, body = Problem, content_type = "application/problem+json"),

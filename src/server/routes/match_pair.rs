@@ -14,23 +14,33 @@ use crate::response::MatchResponse;
 
 const SERVER_TIMING: HeaderName = HeaderName::from_static("server-timing");
 
+/// A picture in PNG; here for the specification only.
+#[derive(utoipa::ToSchema)]
+#[schema(value_type = String, format = Binary)]
+#[allow(dead_code)]
+pub struct Png(Vec<u8>);
+
 /// Find points of the source in one or more targets.
 ///
 /// The answer has one entry a target, and in it one match a point, both in the order of the request. With `Accept: image/png`
 /// the answer is a picture instead: each target beside the source, the first 500 points numbered and joined. The header
-/// `Server-Timing` says how long decoding, encoding (waiting included) and matching took, in milliseconds.
+/// `Server-Timing` says how long decoding, waiting in the queue, encoding and matching took, in milliseconds.
 #[utoipa::path(post, path = "/match", tag = "matching",
     params(("accept" = Option<String>, Header, description = "`application/json` (the default) or `image/png`")),
     request_body(content((MatchForm = "multipart/form-data"), (MatchJson = "application/json"))),
     responses(
-        (status = OK, content((MatchResponse = "application/json"), (Vec<u8> = "image/png"))),
+        (status = OK, content((MatchResponse = "application/json"), (Png = "image/png")), headers(
+            ("server-timing" = String, description = "Milliseconds by stage: decode, queue, encode, match"),
+            ("x-request-id" = String, description = "The request's id, as in the log; yours, if you sent one"),
+        )),
         (status = BAD_REQUEST, body = Problem, content_type = "application/problem+json", description = "`malformed-request`, `missing-image`, `empty-image`"),
         (status = NOT_FOUND, body = Problem, content_type = "application/problem+json", description = "`unknown-model`"),
         (status = PAYLOAD_TOO_LARGE, body = Problem, content_type = "application/problem+json", description = "`body-too-large`, `image-too-large`"),
         (status = UNSUPPORTED_MEDIA_TYPE, body = Problem, content_type = "application/problem+json", description = "`unsupported-media-type`"),
         (status = UNPROCESSABLE_ENTITY, body = Problem, content_type = "application/problem+json", description = "`invalid-request`, `undecodable-image`"),
-        (status = TOO_MANY_REQUESTS, body = Problem, content_type = "application/problem+json", description = "`queue-full`; see `Retry-After`"),
-        (status = SERVICE_UNAVAILABLE, body = Problem, content_type = "application/problem+json", description = "`not-ready`; see `Retry-After`"),
+        (status = TOO_MANY_REQUESTS, body = Problem, content_type = "application/problem+json", description = "`queue-full`", headers(("retry-after" = u32, description = "Seconds"))),
+        (status = SERVICE_UNAVAILABLE, body = Problem, content_type = "application/problem+json", description = "`not-ready`", headers(("retry-after" = u32, description = "Seconds"))),
+        (status = INTERNAL_SERVER_ERROR, body = Problem, content_type = "application/problem+json", description = "`internal-error`"),
         (status = GATEWAY_TIMEOUT, body = Problem, content_type = "application/problem+json", description = "`timeout`"),
     ))]
 pub async fn match_pair(State(app): State<App>, picture: Picture, job: Job) -> Result<Response, ApiError> {
