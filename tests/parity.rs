@@ -69,7 +69,8 @@ impl Tiny {
                 errors.push(relative_error(&found, expected).unwrap());
             }
         }
-        eprintln!("{} split {split} {feature:?} {storage:?}: {errors:.1?}", self.folder);
+        let shown: Vec<String> = errors.iter().map(|error| format!("{error:.1e}")).collect();
+        eprintln!("{} split {split} {feature:?} {storage:?}: {}", self.folder, shown.join(" "));
         errors
     }
 

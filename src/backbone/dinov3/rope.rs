@@ -64,8 +64,8 @@ fn angles(graph: &mut GraphBuilder, n: &str, periods: &str) -> Value {
     graph.node("Div", &[&value, periods], &[])
 }
 
-/// The periods: the checkpoint's own buffer, which the official code loads over its fp32 one, or `100^(i / periods)` rounded
-/// to bfloat16.
+/// The periods: the checkpoint's own buffer, which the official code loads over its fp32 one, or `100^(i / periods)` as
+/// bfloat16 has it.
 ///
 /// The networks were trained with bfloat16 periods, and the original release's files keep them so. Hugging Face's files leave
 /// them out, and transformers computes them anew in fp32; the weights are the same, so here the network is, too.
@@ -73,8 +73,8 @@ fn periods(weights: &Weights, config: &Config) -> Result<Vec<f32>, Error> {
     const NAME: &str = "rope_embed.periods";
     let count = config.periods();
     if !weights.has(NAME) {
-        let period = |i| bf16::from_f32(BASE.powf(i as f32 / count as f32)).to_f32();
-        return Ok((0..count).map(period).collect());
+        let rounded = |value| bf16::from_f32(value).to_f32();
+        return Ok((0..count).map(|i| rounded(BASE.powf(rounded(i as f32 / count as f32)))).collect());
     }
     let periods = weights.get(NAME)?.data;
     match periods.iter().find(|period| !(period.is_finite() && **period > 0.0)) {
