@@ -70,10 +70,14 @@ parity: setup .venv/stamp
 COCO_PHOTO := http://images.cocodataset.org/val2017/000000039769.jpg
 COCO_TENSOR := $(CURDIR)/.cache/published/coco-39769.safetensors
 
-parity-published: setup .venv/stamp
-	@test -f '$(HOMOLOG_DINOV3)' || { echo 'HOMOLOG_DINOV3=FILE: a released DINOv3 checkpoint (.pth or .safetensors), which Meta gives on' \
+# First of all, before gigabytes are fetched.
+.PHONY: published-files
+published-files:
+	@test -e '$(HOMOLOG_DINOV3)' || { echo 'HOMOLOG_DINOV3=FILE: a released DINOv3 checkpoint (.pth or .safetensors), which Meta gives on' \
 		'request at https://ai.meta.com/resources/models-and-libraries/dinov3-downloads/'; exit 1; }
 	@test -f '$(HOMOLOG_COCO)' || { echo 'HOMOLOG_COCO=FILE: the photo of the published values, $(COCO_PHOTO)'; exit 1; }
+
+parity-published: published-files setup .venv/stamp
 	.venv/bin/python tests/reference/published.py '$(HOMOLOG_COCO)' $(COCO_TENSOR)
 	HOMOLOG_DINOV3='$(abspath $(HOMOLOG_DINOV3))' HOMOLOG_COCO_TENSOR=$(COCO_TENSOR) \
 		$(CARGO) test --workspace --test published -- --ignored --nocapture

@@ -38,7 +38,8 @@ fn compare(name: &str, rounds: usize, mut ours: impl FnMut(), mut yardstick: imp
         work();
         start.elapsed().as_secs_f64() * 1e3
     };
-    (ours(), yardstick());
+    ours();
+    yardstick();
     let (mut a, mut b): (Vec<f64>, Vec<f64>) = (0..rounds).map(|_| (timed(&mut ours), timed(&mut yardstick))).unzip();
     a.sort_by(f64::total_cmp);
     b.sort_by(f64::total_cmp);
@@ -154,7 +155,7 @@ fn position_embedding() {
     let network = catalog::find("dinov2-vits14").unwrap();
     let checkpoint = random::weights(&network.family, 0);
     let folder = tempfile::tempdir().unwrap();
-    let mut load = |split: usize, name: &str| {
+    let load = |split: usize, name: &str| {
         let out = folder.path().join(name);
         let options = options(split, Feature::PreNorm, Storage::Fp32);
         export(&network, &checkpoint, &out, &options, |_| {}).unwrap();
@@ -162,7 +163,7 @@ fn position_embedding() {
     };
     let (mut embed, mut whole) = (load(0, "embed"), load(12, "whole"));
     for side in [448usize, 518] {
-        let mut run = |session: &mut Session| {
+        let run = |session: &mut Session| {
             let image = Tensor::from_array(([1, 3, side, side], vec![0.1f32; 3 * side * side])).unwrap();
             black_box(session.run(ort::inputs!["image" => image]).unwrap());
         };

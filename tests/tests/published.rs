@@ -43,7 +43,7 @@ const PUBLISHED: [Published; 4] = [
     },
     Published {
         name: "dinov3-vitl16",
-        cls: [0.484_527_11, -0.582_214_7, 0.480_636_12, 0.592_040_36, 0.945_166_47],
+        cls: [0.484_527_1, -0.582_214_7, 0.480_636_12, 0.592_040_36, 0.945_166_47],
         patch: [-0.211_367_38, -0.490_863_56, -0.257_131_5, 0.101_763_934, 0.154_511_24],
     },
 ];
@@ -69,10 +69,11 @@ fn layer_norm(x: &[f32], gamma: &[f32], beta: &[f32]) -> Vec<f32> {
     normed.map(|x| x as f32).collect()
 }
 
-fn assert_published(what: &str, found: &[f32], published: [f32; 5]) {
+/// Whether `found` is published, as near as transformers' own script asks.
+fn agrees(what: &str, found: &[f32], published: [f32; 5]) -> bool {
     eprintln!("{what}: {found:.5?}, published {published:.5?}");
     let near = |(found, published): (&f32, &f32)| (found - published).abs() <= 1e-4 + 1e-4 * published.abs();
-    assert!(found.iter().zip(&published).all(near), "{what} is not the published one");
+    found.iter().zip(&published).all(near)
 }
 
 #[test]
@@ -84,9 +85,8 @@ fn the_released_weights_give_the_published_values() {
     assert_eq!(shape, [1, 3, SIDE, SIDE]);
 
     let fits = |published: &&Published| {
-        let network = catalog::find(published.name).unwrap();
-        let resolved = network.family.resolve(&checkpoint, published.name);
-        resolved.is_ok()
+        let family = catalog::find(published.name).unwrap().family;
+        family.resolve(&checkpoint, published.name).is_ok()
     };
     let published =
         PUBLISHED.iter().find(fits).expect("HOMOLOG_DINOV3 holds none of the networks with published values");
@@ -106,6 +106,7 @@ fn the_released_weights_give_the_published_values() {
     let [gamma, beta] = ["norm.weight", "norm.bias"].map(|name| weights.get(name).unwrap().data);
     let cls = layer_norm(&tokens[..shape[2]], &gamma, &beta);
 
-    assert_published("first patch", &descriptors[..5], published.patch);
-    assert_published("CLS", &cls[..5], published.cls);
+    let patch = agrees("first patch", &descriptors[..5], published.patch);
+    let cls = agrees("CLS", &cls[..5], published.cls);
+    assert!(patch && cls, "these are not the published values");
 }
