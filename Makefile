@@ -7,7 +7,7 @@ LISTEN ?= 127.0.0.1:8080
 # Pillow alone, for the comparison of our resizing with it: installed beside, without a virtual environment.
 PILLOW := pillow==$(shell sed -n 's/^pillow==//p' tests/reference/requirements.txt)
 
-.PHONY: run test setup pillow lint bench reference demo parity openapi help
+.PHONY: run test setup pillow lint bench reference demo parity parity-published openapi help
 
 help:
 	@echo 'make run        fetch ONNX Runtime, build, serve the demo bundle on $(LISTEN)'
@@ -15,7 +15,8 @@ help:
 	@echo 'make lint       rustfmt and clippy, warnings denied'
 	@echo 'make bench      what our parts cost beside a yardstick, as ratios'
 	@echo 'make setup      fetch ONNX Runtime into .runtime/ (CUDA=1: the CUDA build)'
-	@echo 'make parity     full-size ViT-B/14 against PyTorch: errors, times, memory'
+	@echo 'make parity     full-size ViT-B against PyTorch: errors, times, memory'
+	@echo 'make parity-published  the released DINOv3 weights (HOMOLOG_DINOV3=FILE) against the published values'
 	@echo 'make reference  make tests/golden again with PyTorch and transformers'
 	@echo 'make demo       make models/demo again from its seed'
 	@echo 'make openapi    write openapi/openapi.json again'
@@ -45,6 +46,7 @@ lint:
 
 reference: .venv/stamp
 	.venv/bin/python tests/reference/make_golden.py
+	.venv/bin/python tests/reference/make_golden_dinov3.py
 	.venv/bin/python tests/reference/make_images.py
 	.venv/bin/python tests/reference/make_examples.py
 
@@ -63,3 +65,20 @@ openapi:
 parity: setup .venv/stamp
 	$(CARGO) build --release --package homolog-train
 	.venv/bin/python tests/reference/parity_table.py --train target/release/homolog-train --out .cache/parity
+	.venv/bin/python tests/reference/parity_table.py --train target/release/homolog-train --out .cache/parity \
+		--name dinov3-vitb16 --resolutions 512
+
+COCO_PHOTO := http://images.cocodataset.org/val2017/000000039769.jpg
+COCO_TENSOR := $(CURDIR)/.cache/published/coco-39769.safetensors
+
+# First of all, before gigabytes are fetched.
+.PHONY: published-files
+published-files:
+	@test -e '$(HOMOLOG_DINOV3)' || { echo 'HOMOLOG_DINOV3=FILE: a released DINOv3 checkpoint (.pth or .safetensors), which Meta gives on' \
+		'request at https://ai.meta.com/resources/models-and-libraries/dinov3-downloads/'; exit 1; }
+	@test -f '$(HOMOLOG_COCO)' || { echo 'HOMOLOG_COCO=FILE: the photo of the published values, $(COCO_PHOTO)'; exit 1; }
+
+parity-published: published-files setup .venv/stamp
+	.venv/bin/python tests/reference/published.py '$(HOMOLOG_COCO)' $(COCO_TENSOR)
+	HOMOLOG_DINOV3='$(abspath $(HOMOLOG_DINOV3))' HOMOLOG_COCO_TENSOR=$(COCO_TENSOR) \
+		$(CARGO) test --workspace --test published -- --ignored --nocapture

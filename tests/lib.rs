@@ -2,11 +2,12 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test that cannot go on has failed")]
 
+pub mod parity;
 pub mod service;
 
-use homolog_backbone::{catalog::Network, checkpoint::Checkpoint, export::Options, onnx::Storage};
+use homolog_backbone::{export::Options, onnx::Storage};
 use homolog_core::{
-    bundle::{Feature, Manifest, Provenance},
+    bundle::{Feature, Provenance},
     geometry::FitMode,
 };
 use safetensors::SafeTensors;
@@ -72,10 +73,4 @@ pub fn options(split: usize, feature: Feature, storage: Storage) -> Options {
             made_by: "a test".into(),
         },
     }
-}
-
-/// Exports a checkpoint file into `folder/name`.
-pub fn export(network: &Network, checkpoint: &Path, out: &Path, options: &Options) -> Manifest {
-    let checkpoint = Checkpoint::open(checkpoint).unwrap();
-    homolog_backbone::export::export(network, &checkpoint, out, options, |_| {}).unwrap()
 }

@@ -15,10 +15,19 @@ pub(crate) struct Stream<'g, 'w> {
     pub weights: &'g Weights<'w>,
     pub epsilon: f32,
     pub heads: usize,
+    /// What turns q and k, in families with rotary positions.
+    pub rotary: Option<Rotary>,
     /// `[batch, tokens, width]` as a shape tensor.
     shape: Value,
     x: Value,
     pending: Option<Value>,
+}
+
+/// Cosines and sines of the angle by which a pair of channels is turned, `[tokens, width / heads / 2]` each, the same for all
+/// heads: channel i of a head goes with channel i + half.
+pub(crate) struct Rotary {
+    pub cos: Value,
+    pub sin: Value,
 }
 
 impl<'g, 'w> Stream<'g, 'w> {
@@ -34,7 +43,7 @@ impl<'g, 'w> Stream<'g, 'w> {
         let shape = graph.node("Shape", &[tokens], &[]);
         let rows = graph.ints(&[-1, width as i64]);
         let x = graph.node("Reshape", &[tokens, &rows], &[]);
-        Stream { graph, weights, epsilon, heads, shape, x, pending: None }
+        Stream { graph, weights, epsilon, heads, rotary: None, shape, x, pending: None }
     }
 
     /// Leaves with the sum of everything, `[batch, tokens, width]`.
@@ -73,7 +82,8 @@ impl<'g, 'w> Stream<'g, 'w> {
         })
     }
 
-    /// One block: attention and MLP, each behind a norm, each scaled by its LayerScale (folded into the last product).
+    /// One block: attention and MLP, each behind a norm, each scaled by its LayerScale (folded into the last product). What the
+    /// family's names hold says which MLP it is and which products have a bias.
     pub fn block(&mut self, index: usize) -> Result<(), Error> {
         let name = |part: &str| format!("blocks.{index}.{part}");
 
@@ -81,7 +91,8 @@ impl<'g, 'w> Stream<'g, 'w> {
         let mut qkv = Vec::with_capacity(3);
         for part in ["attn.q", "attn.k", "attn.v"] {
             let flat = self.linear(&name(part), &normed, None)?;
-            qkv.push(self.graph.node("Reshape", &[&flat, &self.shape], &[]));
+            let tokens = self.graph.node("Reshape", &[&flat, &self.shape], &[]);
+            qkv.push(if part == "attn.v" { tokens } else { self.turned(tokens) });
         }
         let heads = Attribute::Int("num_heads", self.heads as i64);
         let attended = self.graph.fused("MultiHeadAttention", &[&qkv[0], &qkv[1], &qkv[2]], &[heads]);
@@ -92,24 +103,47 @@ impl<'g, 'w> Stream<'g, 'w> {
         self.pending = Some(branch);
 
         let normed = self.norm(&name("norm2"))?;
-        let hidden = self.linear(&name("mlp.fc1"), &normed, None)?;
-        let hidden = self.graph.node("Gelu", &[&hidden], &[]);
-        self.pending = Some(self.linear(&name("mlp.fc2"), &hidden, Some(&name("ls2.gamma")))?);
+        let (hidden, last) = if self.weights.has(&name("mlp.w3.weight")) {
+            // SwiGLU: w3 · (silu(w1 · x) ⊙ (w2 · x)). QuickGelu is x · sigmoid(alpha · x).
+            let gate = self.linear(&name("mlp.w1"), &normed, None)?;
+            let gate = self.graph.fused("QuickGelu", &[&gate], &[Attribute::Float("alpha", 1.0)]);
+            let value = self.linear(&name("mlp.w2"), &normed, None)?;
+            (self.graph.node("Mul", &[&gate, &value], &[]), "mlp.w3")
+        } else {
+            let hidden = self.linear(&name("mlp.fc1"), &normed, None)?;
+            (self.graph.node("Gelu", &[&hidden], &[]), "mlp.fc2")
+        };
+        self.pending = Some(self.linear(&name(last), &hidden, Some(&name("ls2.gamma")))?);
         Ok(())
     }
 
-    /// `x · Wᵀ + b` as one `Gemm`, whose bias is fused; a LayerScale `gamma` multiplies the outputs, that is, the rows of W.
+    /// q or k, `[batch, tokens, width]`, with its rotary position.
+    fn turned(&mut self, tokens: Value) -> Value {
+        let Some(Rotary { cos, sin }) = &self.rotary else { return tokens };
+        // One position: row i of the tables is token i's.
+        let first = self.graph.ints(&[0]);
+        self.graph.fused("RotaryEmbedding", &[&tokens, &first, cos, sin], &[Attribute::Int("interleaved", 0)])
+    }
+
+    /// `x · Wᵀ + b` as one `Gemm`, whose bias, if there is one, is fused; a LayerScale `gamma` multiplies the outputs, that is,
+    /// the rows of W.
     fn linear(&mut self, name: &str, input: &str, gamma: Option<&str>) -> Result<Value, Error> {
+        let bias = format!("{name}.bias");
         let mut weight = self.weights.get(&format!("{name}.weight"))?;
-        let mut bias = self.weights.get(&format!("{name}.bias"))?;
+        let mut shift = self.weights.has(&bias).then(|| self.weights.get(&bias)).transpose()?;
         if let Some(gamma) = gamma {
             let gamma = self.weights.get(gamma)?;
             scale_rows(&mut weight, &gamma);
-            scale_rows(&mut bias, &gamma);
+            shift.iter_mut().for_each(|shift| scale_rows(shift, &gamma));
         }
         let weight = self.graph.weight(&format!("{name}.weight"), &transposed(&weight))?;
-        let bias = self.graph.weight(&format!("{name}.bias"), &bias)?;
-        Ok(self.graph.node("Gemm", &[input, &weight, &bias], &[]))
+        Ok(match shift {
+            Some(shift) => {
+                let shift = self.graph.weight(&bias, &shift)?;
+                self.graph.node("Gemm", &[input, &weight, &shift], &[])
+            }
+            None => self.graph.node("Gemm", &[input, &weight], &[]),
+        })
     }
 
     fn weight(&mut self, name: &str) -> Result<Value, Error> {

@@ -1,6 +1,6 @@
 //! The families of networks, and what each can do: its sizes, how its checkpoints are read, and its two graphs.
 
-use crate::{Error, Weights, checkpoint::Checkpoint, dinov2, onnx::GraphBuilder};
+use crate::{Error, Weights, checkpoint::Checkpoint, dinov2, dinov3, onnx::GraphBuilder};
 use homolog_core::bundle::{BackboneInfo, Feature};
 use std::collections::BTreeMap;
 
@@ -9,6 +9,17 @@ use std::collections::BTreeMap;
 pub enum Family {
     /// facebookresearch/dinov2.
     DinoV2(dinov2::Config),
+    /// facebookresearch/dinov3.
+    DinoV3(dinov3::Config),
+}
+
+/// The MLP of a block.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mlp {
+    /// Two products with an exact GELU between them.
+    Gelu,
+    /// `w3 · (silu(w1 · x) ⊙ (w2 · x))`: Shazeer, "GLU variants improve Transformer", 2020.
+    SwiGlu,
 }
 
 impl Family {
@@ -16,6 +27,7 @@ impl Family {
     pub fn name(&self) -> &'static str {
         match self {
             Family::DinoV2(_) => "dinov2",
+            Family::DinoV3(_) => "dinov3",
         }
     }
 
@@ -26,6 +38,9 @@ impl Family {
             Family::DinoV2(dinov2::Config { patch, width, depth, heads, registers, .. }) => {
                 BackboneInfo { name, family, patch, width, depth, heads, registers }
             }
+            Family::DinoV3(dinov3::Config { patch, width, depth, heads, registers, .. }) => {
+                BackboneInfo { name, family, patch, width, depth, heads, registers }
+            }
         }
     }
 
@@ -33,6 +48,7 @@ impl Family {
     pub fn features(&self) -> &'static [Feature] {
         match self {
             Family::DinoV2(_) => &[Feature::PreNorm, Feature::PostNorm],
+            Family::DinoV3(_) => &[Feature::PostNorm, Feature::PreNorm],
         }
     }
 
@@ -40,6 +56,7 @@ impl Family {
     pub fn channels(&self, _feature: Feature) -> usize {
         match self {
             Family::DinoV2(config) => config.width,
+            Family::DinoV3(config) => config.width,
         }
     }
 
@@ -48,6 +65,7 @@ impl Family {
     pub fn check(&self) -> Result<(), Error> {
         match self {
             Family::DinoV2(config) => config.check(),
+            Family::DinoV3(config) => config.check(),
         }
     }
 
@@ -55,6 +73,7 @@ impl Family {
     pub fn original_shapes(&self) -> BTreeMap<String, Vec<usize>> {
         match self {
             Family::DinoV2(config) => dinov2::original_shapes(config),
+            Family::DinoV3(config) => dinov3::original_shapes(config),
         }
     }
 
@@ -65,6 +84,7 @@ impl Family {
     pub fn resolve<'a>(&self, checkpoint: &'a Checkpoint, network: &str) -> Result<Weights<'a>, Error> {
         match self {
             Family::DinoV2(config) => dinov2::resolve(checkpoint, config, network),
+            Family::DinoV3(config) => dinov3::resolve(checkpoint, config, network),
         }
     }
 
@@ -75,6 +95,7 @@ impl Family {
     pub fn backbone(&self, graph: &mut GraphBuilder, weights: &Weights, split: usize) -> Result<(), Error> {
         match self {
             Family::DinoV2(config) => dinov2::backbone(graph, weights, config, split),
+            Family::DinoV3(config) => dinov3::backbone(graph, weights, config, split),
         }
     }
 
@@ -91,6 +112,7 @@ impl Family {
     ) -> Result<(), Error> {
         match self {
             Family::DinoV2(config) => dinov2::head(graph, weights, config, split, feature),
+            Family::DinoV3(config) => dinov3::head(graph, weights, config, split, feature),
         }
     }
 }

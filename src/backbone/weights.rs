@@ -19,6 +19,42 @@ impl Source {
     pub fn whole(name: impl Into<String>, shape: &[usize]) -> Source {
         Source { name: name.into(), shape: shape.to_vec(), rows: None }
     }
+
+    /// One of several weights that lie one below the other in a tensor: the `index`-th of `count`, each of `shape`.
+    pub fn part(name: impl Into<String>, shape: &[usize], (index, count): (usize, usize)) -> Source {
+        let mut source = Source::whole(name, shape);
+        if let (Some(rows), true) = (source.shape.first_mut(), count > 1) {
+            source.rows = Some(index * *rows..(index + 1) * *rows);
+            *rows *= count;
+        }
+        source
+    }
+}
+
+/// Finds out which of a family's namings a checkpoint uses, and what stands before its names: "model." around checkpoints of
+/// fine-tuning, "teacher.backbone." in those of pre-training. Of each naming, two names that tell it apart, the most telling
+/// naming first.
+///
+/// # Errors
+/// [`Error::UnknownNaming`].
+pub(crate) fn naming<'a, N: Copy>(
+    checkpoint: &'a Checkpoint,
+    network: &str,
+    telling: &[(&str, &str, N)],
+) -> Result<(&'a str, N), Error> {
+    for (first, second, naming) in telling {
+        let prefixes = checkpoint.shapes().keys().filter_map(|name| name.strip_suffix(first));
+        let mut fitting = prefixes.filter(|prefix| checkpoint.shapes().contains_key(&format!("{prefix}{second}")));
+        if let Some(prefix) = fitting.next() {
+            return Ok((prefix, *naming));
+        }
+    }
+    let found: Vec<&str> = checkpoint.shapes().keys().take(5).map(String::as_str).collect();
+    Err(Error::UnknownNaming {
+        network: network.into(),
+        tried: telling.iter().map(|(_, second, _)| *second).collect::<Vec<_>>().join(" nor "),
+        found: if found.is_empty() { "none".into() } else { found.join(", ") },
+    })
 }
 
 /// A checkpoint seen through one family's names for its weights.
@@ -66,6 +102,11 @@ impl<'a> Weights<'a> {
             return Ok(Weights { checkpoint, prefix: prefix.into(), sources });
         }
         Err(Error::Mismatch { network: network.into(), missing, extra, misshapen })
+    }
+
+    /// Whether the network has a weight that the family calls `name`.
+    pub fn has(&self, name: &str) -> bool {
+        self.sources.contains_key(name)
     }
 
     /// Reads the weight that the family calls `name`.

@@ -26,21 +26,32 @@ class Config:
     patch: int = 14
     grid: int = 37  # side M of the square grid that the position embedding was trained on
     mlp_ratio: int = 4
+    swiglu: bool = False  # ViT-g's `swiglufused`
 
     @property
     def prefix(self):
         return 1 + self.registers
 
+    @property
+    def hidden(self):
+        """Channels inside the MLP; SwiGLU's three products take two thirds, rounded up to a multiple of 8."""
+        hidden = self.mlp_ratio * self.dim
+        return (hidden * 2 // 3 + 7) // 8 * 8 if self.swiglu else hidden
+
     def metadata(self, **more):
         """The configuration as safetensors metadata, whose values must be strings."""
         fields = dict(dim=self.dim, depth=self.depth, heads=self.heads, registers=self.registers, patch=self.patch,
                       grid=self.grid, mlp_ratio=self.mlp_ratio, layer_norm_eps=LAYER_NORM_EPS)
+        if self.swiglu:
+            fields |= dict(swiglu=True, hidden=self.hidden)
         return {key: str(value) for key, value in (fields | more).items()}
 
 
 CONFIGS = {
-    f"dinov2-{size}{suffix}": Config(dim, depth, heads, registers)
-    for size, dim, depth, heads in (("vits14", 384, 12, 6), ("vitb14", 768, 12, 12), ("vitl14", 1024, 24, 16))
+    f"dinov2-{size}{suffix}": Config(dim, depth, heads, registers, swiglu=size == "vitg14")
+    for size, dim, depth, heads in (
+        ("vits14", 384, 12, 6), ("vitb14", 768, 12, 12), ("vitl14", 1024, 24, 16), ("vitg14", 1536, 40, 24)
+    )
     for suffix, registers in (("", 0), ("-reg4", 4))
 }
 
@@ -82,8 +93,8 @@ def embed(state, config, images):
     return tokens
 
 
-def layer_norm(state, name, x):
-    return F.layer_norm(x, x.shape[-1:], state[f"{name}.weight"], state[f"{name}.bias"], LAYER_NORM_EPS)
+def layer_norm(state, name, x, epsilon=LAYER_NORM_EPS):
+    return F.layer_norm(x, x.shape[-1:], state[f"{name}.weight"], state[f"{name}.bias"], epsilon)
 
 
 def linear(state, name, x):
@@ -101,8 +112,14 @@ def attention(state, name, heads, x):
 def block(state, index, heads, x):
     name = f"blocks.{index}"
     x = x + state[f"{name}.ls1.gamma"] * attention(state, f"{name}.attn", heads, layer_norm(state, f"{name}.norm1", x))
-    hidden = F.gelu(linear(state, f"{name}.mlp.fc1", layer_norm(state, f"{name}.norm2", x)))  # the exact, erf form
-    return x + state[f"{name}.ls2.gamma"] * linear(state, f"{name}.mlp.fc2", hidden)
+    return x + state[f"{name}.ls2.gamma"] * mlp(state, f"{name}.mlp", layer_norm(state, f"{name}.norm2", x))
+
+
+def mlp(state, name, x):
+    if f"{name}.w12.weight" in state:
+        gate, value = linear(state, f"{name}.w12", x).chunk(2, dim=-1)
+        return linear(state, f"{name}.w3", F.silu(gate) * value)
+    return linear(state, f"{name}.fc2", F.gelu(linear(state, f"{name}.fc1", x)))  # the exact, erf form
 
 
 def forward(state, config, images, split):
@@ -121,49 +138,57 @@ def forward(state, config, images, split):
     return Features(tokens, patches(x), patches(layer_norm(state, "norm", x)))
 
 
-def random_state(config, seed, sharp):
-    """Seeded weights under the official names, in the order of the official state dict.
+class Random:
+    """Seeded tensors under the names of a state dict.
 
-    `sharp` makes every tensor matter, so that one swapped, missing or misplaced changes the features by far more
-    than a tolerance of 1e-3. Without it the scales are those of a fresh model, which stay sane at full depth.
+    `sharp` weights are large enough for a mistake anywhere to show far above any tolerance; the others have the
+    spread of trained ones.
     """
-    generator = torch.Generator().manual_seed(seed)
-    dim, patch = config.dim, config.patch
 
-    def normal(std, *shape, mean=0.0):
-        return torch.randn(shape, generator=generator) * std + mean
+    def __init__(self, seed, sharp):
+        self.generator, self.sharp = torch.Generator().manual_seed(seed), sharp
 
-    def linear(name, outputs, *inputs):
-        weight, bias = (1 / math.sqrt(math.prod(inputs)), 0.1) if sharp else (0.02, 0.02)
-        return {f"{name}.weight": normal(weight, outputs, *inputs), f"{name}.bias": normal(bias, outputs)}
+    def normal(self, std, *shape, mean=0.0):
+        return torch.randn(shape, generator=self.generator) * std + mean
 
-    def norm(name):
-        spread = (0.2, 0.1) if sharp else (0.02, 0.02)
-        return {f"{name}.weight": normal(spread[0], dim, mean=1.0), f"{name}.bias": normal(spread[1], dim)}
+    def token(self, *shape):
+        return self.normal(0.5 if self.sharp else 0.02, *shape)
 
-    def layer_scale(name):
-        gamma = torch.rand(dim, generator=generator) * 0.9 + 0.1
-        if sharp:
-            gamma *= torch.randint(0, 2, (dim,), generator=generator) * 2 - 1
+    def linear(self, name, outputs, *inputs):
+        weight, bias = (1 / math.sqrt(math.prod(inputs)), 0.1) if self.sharp else (0.02, 0.02)
+        return {f"{name}.weight": self.normal(weight, outputs, *inputs), f"{name}.bias": self.normal(bias, outputs)}
+
+    def norm(self, name, dim):
+        weight, bias = (0.2, 0.1) if self.sharp else (0.02, 0.02)
+        return {f"{name}.weight": self.normal(weight, dim, mean=1.0), f"{name}.bias": self.normal(bias, dim)}
+
+    def layer_scale(self, name, dim):
+        gamma = torch.rand(dim, generator=self.generator) * 0.9 + 0.1
+        if self.sharp:
+            gamma *= torch.randint(0, 2, (dim,), generator=self.generator) * 2 - 1
         return {f"{name}.gamma": gamma}
 
-    token = 0.5 if sharp else 0.02
-    state = OrderedDict(cls_token=normal(token, 1, 1, dim), pos_embed=normal(token, 1, 1 + config.grid**2, dim))
+
+def random_state(config, seed, sharp):
+    """Seeded weights (see `Random`) under the official names, in the order of the official state dict."""
+    random, dim = Random(seed, sharp), config.dim
+    state = OrderedDict(cls_token=random.token(1, 1, dim), pos_embed=random.token(1, 1 + config.grid**2, dim))
     if config.registers:
-        state["register_tokens"] = normal(token, 1, config.registers, dim)
-    state["mask_token"] = normal(token, 1, dim)
-    state.update(linear("patch_embed.proj", dim, 3, patch, patch))
+        state["register_tokens"] = random.token(1, config.registers, dim)
+    state["mask_token"] = random.token(1, dim)
+    state.update(random.linear("patch_embed.proj", dim, 3, config.patch, config.patch))
     for index in range(config.depth):
         name = f"blocks.{index}"
-        state.update(norm(f"{name}.norm1"))
-        state.update(linear(f"{name}.attn.qkv", 3 * dim, dim))
-        state.update(linear(f"{name}.attn.proj", dim, dim))
-        state.update(layer_scale(f"{name}.ls1"))
-        state.update(norm(f"{name}.norm2"))
-        state.update(linear(f"{name}.mlp.fc1", config.mlp_ratio * dim, dim))
-        state.update(linear(f"{name}.mlp.fc2", dim, config.mlp_ratio * dim))
-        state.update(layer_scale(f"{name}.ls2"))
-    state.update(norm("norm"))
+        state.update(random.norm(f"{name}.norm1", dim))
+        state.update(random.linear(f"{name}.attn.qkv", 3 * dim, dim))
+        state.update(random.linear(f"{name}.attn.proj", dim, dim))
+        state.update(random.layer_scale(f"{name}.ls1", dim))
+        state.update(random.norm(f"{name}.norm2", dim))
+        first, last, rows = ("w12", "w3", 2 * config.hidden) if config.swiglu else ("fc1", "fc2", config.hidden)
+        state.update(random.linear(f"{name}.mlp.{first}", rows, dim))
+        state.update(random.linear(f"{name}.mlp.{last}", dim, config.hidden))
+        state.update(random.layer_scale(f"{name}.ls2", dim))
+    state.update(random.norm("norm", dim))
     return state
 
 
@@ -181,11 +206,13 @@ HUB_ATTENTION = dict(
     q="attention.attention.query", k="attention.attention.key", v="attention.attention.value",
     o="attention.output.dense",
 )
+HUB_MLP = {"mlp.w12": ("mlp.weights_in",), "mlp.w3": ("mlp.weights_out",)}
 TRANSFORMERS5_ATTENTION = {part: f"attention.{part}_proj" for part in "qkvo"}
+TRANSFORMERS5_MLP = {"mlp.w12": ("mlp.gate_proj", "mlp.up_proj"), "mlp.w3": ("mlp.down_proj",)}
 
 
-def rename(state, attention):
-    """The state dict under Hugging Face names; q, k and v, one tensor in the original, are parted."""
+def rename(state, attention, mlp):
+    """The state dict under Hugging Face names; q, k and v, one tensor in the original, are parted, and w12 may be."""
     renamed = OrderedDict()
     for name, tensor in state.items():
         if not name.startswith("blocks."):
@@ -199,6 +226,9 @@ def rename(state, attention):
                 renamed[f"{layer}.{attention[part]}.{rest.rpartition('.')[2]}"] = third.contiguous()
         elif rest.startswith("attn.proj."):
             renamed[f"{layer}.{attention['o']}.{rest.rpartition('.')[2]}"] = tensor
+        elif parts := mlp.get(rest.rpartition(".")[0]):
+            for part, piece in zip(parts, tensor.chunk(len(parts))):
+                renamed[f"{layer}.{part}.{rest.rpartition('.')[2]}"] = piece.contiguous()
         else:
             renamed[f"{layer}.{BLOCK.get(rest, rest)}"] = tensor
     return renamed
@@ -206,12 +236,12 @@ def rename(state, attention):
 
 def to_hub(state):
     """The names of the files on the Hugging Face hub, such as facebook/dinov2-base."""
-    return rename(state, HUB_ATTENTION)
+    return rename(state, HUB_ATTENTION, HUB_MLP)
 
 
 def to_transformers5(state):
     """The names that the modules themselves carry in transformers 5."""
-    return rename(state, TRANSFORMERS5_ATTENTION)
+    return rename(state, TRANSFORMERS5_ATTENTION, TRANSFORMERS5_MLP)
 
 
 def write_safetensors(path, tensors, metadata=None):

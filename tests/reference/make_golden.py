@@ -26,7 +26,10 @@ from dinov2 import Config, write_safetensors
 VARIANTS = {
     "plain": Config(dim=16, depth=3, heads=2, registers=0, grid=5),
     "reg4": Config(dim=16, depth=3, heads=2, registers=4, grid=5),
+    "swiglu": Config(dim=8, depth=2, heads=2, grid=5, swiglu=True),
 }
+# stored as float16, to keep the repository small: the values are those, widened
+HALF = {"swiglu"}
 SPLIT = 1
 # (height, width, batch): identity, larger, smaller and not square, much wider, and one side only
 SIZES = [(70, 70, 1), (98, 98, 1), (42, 56, 2), (84, 140, 1), (70, 84, 1)]
@@ -39,7 +42,7 @@ def relative_difference(value, truth):
 
 
 def make_inputs(path):
-    """What the network takes, N(0, 1). One file for both variants, and half precision, to keep the repository small:
+    """What the network takes, N(0, 1). One file for all variants, and half precision, to keep the repository small:
     the values are those of the stored float16, widened to float32."""
     generator = torch.Generator().manual_seed(70)
     inputs = {
@@ -53,8 +56,8 @@ def make_inputs(path):
 def transformers_model(config, hub_state):
     """transformers' own model with these weights. A tensor missing from, or unknown to, it is an error."""
     fields = dict(hidden_size=config.dim, num_hidden_layers=config.depth, num_attention_heads=config.heads,
-                  mlp_ratio=config.mlp_ratio, patch_size=config.patch, image_size=config.patch * config.grid,
-                  layer_norm_eps=dinov2.LAYER_NORM_EPS)
+                  mlp_ratio=config.mlp_ratio, use_swiglu_ffn=config.swiglu, patch_size=config.patch,
+                  image_size=config.patch * config.grid, layer_norm_eps=dinov2.LAYER_NORM_EPS)
     if config.registers:
         kind = transformers.Dinov2WithRegistersModel
         settings = transformers.Dinov2WithRegistersConfig(**fields, num_register_tokens=config.registers)
@@ -91,16 +94,20 @@ def make_sharded(folder, state, metadata):
     (folder / "model.safetensors.index.json").write_text(json.dumps(index, indent=2) + "\n")
 
 
-def make_checkpoints(folder, config, state):
+def make_checkpoints(folder, config, state, dtype):
     """The same weights in every naming. Returns transformers' model, loaded from the hub naming."""
+
+    def stored(tensors):
+        return OrderedDict((name, tensor.to(dtype)) for name, tensor in tensors.items())
+
     folder.mkdir(parents=True, exist_ok=True)
-    torch.save(state, folder / "original.pth")
+    torch.save(stored(state), folder / "original.pth")
     metadata = config.metadata()
     hub = dinov2.to_hub(state)
     if config.registers:
         make_sharded(folder / "hub", hub, metadata)
     else:
-        write_safetensors(folder / "hub.safetensors", hub, metadata | {"format": "pt"})
+        write_safetensors(folder / "hub.safetensors", stored(hub), metadata | {"format": "pt"})
 
     model = transformers_model(config, hub)
     # By default save_pretrained maps the names back to those of the hub; save_original_format=False writes the
@@ -112,7 +119,7 @@ def make_checkpoints(folder, config, state):
         assert written.keys() == expected.keys(), written.keys() ^ expected.keys()
         assert all(torch.equal(written[name], expected[name]) for name in expected)
     source = f"transformers {transformers.__version__}, save_pretrained(save_original_format=False)"
-    write_safetensors(folder / "transformers5.safetensors", dinov2.to_transformers5(state),
+    write_safetensors(folder / "transformers5.safetensors", stored(dinov2.to_transformers5(state)),
                       metadata | {"format": "pt", "names": source})
     return model
 
@@ -223,7 +230,9 @@ def main():
         for seed, (variant, config) in enumerate(VARIANTS.items(), 1):
             folder = out / f"dinov2-{variant}"
             state = dinov2.random_state(config, seed, sharp=True)
-            model = make_checkpoints(folder, config, state)
+            dtype = torch.float16 if variant in HALF else torch.float32
+            state = OrderedDict((name, tensor.to(dtype).float()) for name, tensor in state.items())
+            model = make_checkpoints(folder, config, state, dtype)
             make_cases(folder, variant, config, state, model, inputs)
     make_pickles(out / "pickle")
 

@@ -1,4 +1,4 @@
-"""The PyTorch half of `make parity`: full-size DINOv2 with seeded random weights, its features, time and memory.
+"""The PyTorch half of `make parity`: a full-size network with seeded random weights, its features, time and memory.
 
     parity.py prepare --name dinov2-vitb14 --out DIR       DIR/original.pth, unless it is there
     parity.py run --name dinov2-vitb14 --dir DIR --resolution 518 [--threads 2] [--repeat 3] [--json]
@@ -17,20 +17,24 @@ from pathlib import Path
 import torch
 
 import dinov2
-from dinov2 import CONFIGS, write_safetensors
+import dinov3
+from dinov2 import write_safetensors
+
+# A family is a module with CONFIGS, random_state and forward.
+FAMILIES = {name: family for family in (dinov2, dinov3) for name in family.CONFIGS}
 
 SPLIT = 4
 SEED = 14
 
 
 def prepare(arguments):
-    path = arguments.out / "original.pth"
+    family, path = FAMILIES[arguments.name], arguments.out / "original.pth"
     if path.exists():
         return
     arguments.out.mkdir(parents=True, exist_ok=True)
     # never leaves half a file under the final name
     partial = path.with_suffix(".partial")
-    torch.save(dinov2.random_state(CONFIGS[arguments.name], SEED, sharp=False), partial)
+    torch.save(family.random_state(family.CONFIGS[arguments.name], SEED, sharp=False), partial)
     partial.rename(path)
 
 
@@ -44,7 +48,8 @@ def peak_rss_mib():
 
 
 def run(arguments):
-    config, resolution = CONFIGS[arguments.name], arguments.resolution
+    family, resolution = FAMILIES[arguments.name], arguments.resolution
+    config = family.CONFIGS[arguments.name]
     if resolution % config.patch:
         raise SystemExit(f"the resolution {resolution} is no multiple of the patch, {config.patch}")
     torch.set_num_threads(arguments.threads)
@@ -56,7 +61,7 @@ def run(arguments):
     with torch.inference_mode():
         for _ in range(1 + arguments.repeat):
             start = time.perf_counter()
-            features = dinov2.forward(state, config, images, SPLIT)
+            features = family.forward(state, config, images, SPLIT)
             milliseconds.append((time.perf_counter() - start) * 1000)
     peak = peak_rss_mib()  # before the file is written, which is not part of the measurement
     assert features.postnorm.isfinite().all()
@@ -83,7 +88,7 @@ def main():
     for command in (prepare, run):
         sub = commands.add_parser(command.__name__)
         sub.set_defaults(command=command)
-        sub.add_argument("--name", choices=CONFIGS, required=True)
+        sub.add_argument("--name", choices=FAMILIES, required=True)
         if command is prepare:
             sub.add_argument("--out", type=Path, required=True)
             continue

@@ -1,7 +1,7 @@
-"""`make parity`: ViT-B/14 at full size, PyTorch and Homolog side by side, as a table.
+"""`make parity`: a network at full size, PyTorch and Homolog side by side, as a table.
 
 Every measurement is a process of its own, so that peak memory is that program's alone. Weights are random, under the official
-names in an official-style .pth; the expected descriptors are those of the official formula (dinov2.py beside this file).
+names in an official-style .pth; the expected descriptors are those of the official formula (FAMILIES of parity.py beside this file).
 """
 
 import argparse
@@ -10,6 +10,8 @@ import pathlib
 import shutil
 import subprocess
 import sys
+
+import parity
 
 HERE = pathlib.Path(__file__).parent
 
@@ -27,7 +29,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--train", type=pathlib.Path, required=True, help="the homolog-train binary")
     parser.add_argument("--out", type=pathlib.Path, required=True, help="folder for weights, bundles and tensors")
-    parser.add_argument("--name", default="dinov2-vitb14")
+    parser.add_argument("--name", choices=parity.FAMILIES, default="dinov2-vitb14")
     parser.add_argument("--resolutions", type=int, nargs="+", default=[518, 448])
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--repeat", type=int, default=3)

@@ -8,7 +8,7 @@ mod position;
 pub use graph::{backbone, head};
 pub use naming::{original_shapes, resolve};
 
-use crate::Error;
+use crate::{Error, Mlp};
 
 /// LayerNorm's epsilon throughout the family.
 pub(crate) const EPSILON: f32 = 1e-6;
@@ -24,6 +24,8 @@ pub struct Config {
     pub depth: usize,
     /// Attention heads.
     pub heads: usize,
+    /// The kind of MLP.
+    pub mlp: Mlp,
     /// Channels inside the MLP.
     pub hidden: usize,
     /// Register tokens between CLS and the patches; none in the plain variants.

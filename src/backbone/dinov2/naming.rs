@@ -1,8 +1,9 @@
 //! The three namings of DINOv2 checkpoints: the original release's, that of the files on Hugging Face, and the one that
-//! transformers 5 writes. Inside Homolog a weight has the original's name, but q, k and v apart (`blocks.0.attn.q.weight`).
+//! transformers 5 writes. Inside Homolog a weight has the original's name, but q, k and v apart (`blocks.0.attn.q.weight`), and
+//! so the two halves of SwiGLU's `w12` (`mlp.w1`, which goes through silu, and `mlp.w2`).
 
 use super::Config;
-use crate::{Error, Source, Weights, checkpoint::Checkpoint};
+use crate::{Error, Mlp, Source, Weights, checkpoint::Checkpoint, weights};
 use std::collections::BTreeMap;
 
 /// In every checkpoint of the family, and of use in pre-training only.
@@ -25,26 +26,13 @@ pub fn original_shapes(config: &Config) -> BTreeMap<String, Vec<usize>> {
 /// # Errors
 /// [`Error::UnknownNaming`], [`Error::Mismatch`].
 pub fn resolve<'a>(checkpoint: &'a Checkpoint, config: &Config, network: &str) -> Result<Weights<'a>, Error> {
-    // A name that only one naming has, the most telling first. The prefix is what stands before it: "model." around
-    // checkpoints of fine-tuning, "teacher.backbone." in those of pre-training.
     let telling = [
         ("embeddings.cls_token", "encoder.layer.0.attention.q_proj.weight", Naming::Transformers5),
         ("embeddings.cls_token", "encoder.layer.0.attention.attention.query.weight", Naming::HuggingFace),
         ("cls_token", "blocks.0.attn.qkv.weight", Naming::Original),
     ];
-    for (first, second, naming) in telling {
-        let prefixes = checkpoint.shapes().keys().filter_map(|name| name.strip_suffix(first));
-        let mut fitting = prefixes.filter(|prefix| checkpoint.shapes().contains_key(&format!("{prefix}{second}")));
-        if let Some(prefix) = fitting.next() {
-            return Weights::resolve(checkpoint, network, prefix, sources(config, naming), IGNORED);
-        }
-    }
-    let found: Vec<&str> = checkpoint.shapes().keys().take(5).map(String::as_str).collect();
-    Err(Error::UnknownNaming {
-        network: network.into(),
-        tried: telling.map(|(_, second, _)| second).join(" nor "),
-        found: if found.is_empty() { "none".into() } else { found.join(", ") },
-    })
+    let (prefix, naming) = weights::naming(checkpoint, network, &telling)?;
+    Weights::resolve(checkpoint, network, prefix, sources(config, naming), IGNORED)
 }
 
 /// Where each weight lies, by naming.
@@ -73,48 +61,47 @@ fn sources(config: &Config, naming: Naming) -> BTreeMap<String, Source> {
         put("register_tokens".into(), Source::whole(name, &[1, config.registers, c]));
     }
 
+    let pick = |original: &'static str, hub: &'static str, transformers5: &'static str| match naming {
+        Naming::Original => original,
+        Naming::HuggingFace => hub,
+        Naming::Transformers5 => transformers5,
+    };
+    // Several products may share a tensor: which part it is, of how many.
+    let whole = (0, 1);
+    let third = |part| if let Naming::Original = naming { (part, 3) } else { whole };
+    let half = |part| if let Naming::Transformers5 = naming { whole } else { (part, 2) };
+    let mut products = vec![
+        ("attn.q", pick("attn.qkv", "attention.attention.query", "attention.q_proj"), third(0), c, c),
+        ("attn.k", pick("attn.qkv", "attention.attention.key", "attention.k_proj"), third(1), c, c),
+        ("attn.v", pick("attn.qkv", "attention.attention.value", "attention.v_proj"), third(2), c, c),
+        ("attn.proj", pick("attn.proj", "attention.output.dense", "attention.o_proj"), whole, c, c),
+    ];
+    products.extend(match config.mlp {
+        Mlp::Gelu => vec![("mlp.fc1", "mlp.fc1", whole, hidden, c), ("mlp.fc2", "mlp.fc2", whole, c, hidden)],
+        Mlp::SwiGlu => vec![
+            ("mlp.w1", pick("mlp.w12", "mlp.weights_in", "mlp.gate_proj"), half(0), hidden, c),
+            ("mlp.w2", pick("mlp.w12", "mlp.weights_in", "mlp.up_proj"), half(1), hidden, c),
+            ("mlp.w3", pick("mlp.w3", "mlp.weights_out", "mlp.down_proj"), whole, c, hidden),
+        ],
+    });
     for block in 0..config.depth {
-        let ours = |name: &str| format!("blocks.{block}.{name}");
-        let in_block = |original: &str, hugging_face: &str| match naming {
-            Naming::Original => format!("blocks.{block}.{original}"),
-            _ => format!("encoder.layer.{block}.{hugging_face}"),
-        };
-        for (name, hugging_face) in [("ls1.gamma", "layer_scale1.lambda1"), ("ls2.gamma", "layer_scale2.lambda1")] {
-            put(ours(name), Source::whole(in_block(name, hugging_face), &[c]));
+        let ours = |name: &str, suffix: &str| format!("blocks.{block}.{name}.{suffix}");
+        let in_block = theirs("blocks", "encoder.layer");
+        for (name, suffix, hugging_face) in [
+            ("ls1", "gamma", "layer_scale1.lambda1"),
+            ("ls2", "gamma", "layer_scale2.lambda1"),
+            ("norm1", "weight", "norm1.weight"),
+            ("norm1", "bias", "norm1.bias"),
+            ("norm2", "weight", "norm2.weight"),
+            ("norm2", "bias", "norm2.bias"),
+        ] {
+            let name_there = theirs(&format!("{name}.{suffix}"), hugging_face);
+            put(ours(name, suffix), Source::whole(format!("{in_block}.{block}.{name_there}"), &[c]));
         }
-        for (suffix, inner) in [("weight", true), ("bias", false)] {
-            let shape = |out: usize, input: usize| if inner { vec![out, input] } else { vec![out] };
-            let output = match naming {
-                Naming::Transformers5 => "attention.o_proj",
-                _ => "attention.output.dense",
-            };
-            let linear = [
-                ("norm1", "norm1", vec![c]),
-                ("norm2", "norm2", vec![c]),
-                ("attn.proj", output, shape(c, c)),
-                ("mlp.fc1", "mlp.fc1", shape(hidden, c)),
-                ("mlp.fc2", "mlp.fc2", shape(c, hidden)),
-            ];
-            for (original, hugging_face, shape) in linear {
-                let name = in_block(&format!("{original}.{suffix}"), &format!("{hugging_face}.{suffix}"));
-                put(ours(&format!("{original}.{suffix}")), Source::whole(name, &shape));
-            }
-            for (part, (ours_is, query)) in [("q", "query"), ("k", "key"), ("v", "value")].into_iter().enumerate() {
-                let source = match naming {
-                    Naming::Original => Source {
-                        name: format!("blocks.{block}.attn.qkv.{suffix}"),
-                        shape: shape(3 * c, c),
-                        rows: Some(part * c..(part + 1) * c),
-                    },
-                    Naming::HuggingFace => {
-                        Source::whole(in_block("", &format!("attention.attention.{query}.{suffix}")), &shape(c, c))
-                    }
-                    Naming::Transformers5 => {
-                        Source::whole(in_block("", &format!("attention.{ours_is}_proj.{suffix}")), &shape(c, c))
-                    }
-                };
-                put(ours(&format!("attn.{ours_is}.{suffix}")), source);
-            }
+        for (name, name_there, part, out, input) in &products {
+            let name_there = format!("{in_block}.{block}.{name_there}");
+            put(ours(name, "weight"), Source::part(format!("{name_there}.weight"), &[*out, *input], *part));
+            put(ours(name, "bias"), Source::part(format!("{name_there}.bias"), &[*out], *part));
         }
     }
     all

@@ -1,0 +1,81 @@
+//! Pieces of graphs around the blocks, which ViTs share: image to patch tokens, tokens before the patches, tokens to descriptors.
+
+use crate::{
+    Error, Weights,
+    checkpoint::Tensor,
+    onnx::{Attribute, GraphBuilder, Value, proto::data_type},
+};
+
+/// The patches of an image.
+pub(crate) struct Patches {
+    /// `[batch, h · w, width]`.
+    pub tokens: Value,
+    /// Images, a `[1]` tensor like `h` and `w`.
+    pub batch: Value,
+    /// Rows of patches.
+    pub h: Value,
+    /// Columns of patches.
+    pub w: Value,
+}
+
+/// Declares `image [batch, 3, height, width]` and emits its patches by `patch_embed.proj`.
+pub(crate) fn patches(graph: &mut GraphBuilder, weights: &Weights, patch: u32, width: usize) -> Result<Patches, Error> {
+    let image =
+        graph.input("image", data_type::FLOAT, &[("batch", -1), ("channels", 3), ("height", -1), ("width", -1)]);
+    let kernel = graph.weight("patch_embed.proj.weight", &weights.get("patch_embed.proj.weight")?)?;
+    let bias = graph.weight("patch_embed.proj.bias", &weights.get("patch_embed.proj.bias")?)?;
+    let square = [i64::from(patch); 2];
+    let attributes = [Attribute::Ints("kernel_shape", &square), Attribute::Ints("strides", &square)];
+    let patches = graph.node("Conv", &[&image, &kernel, &bias], &attributes);
+    let mut size =
+        |start| graph.node("Shape", &[&patches], &[Attribute::Int("start", start), Attribute::Int("end", start + 1)]);
+    let (batch, h, w) = (size(0), size(2), size(3));
+    let flat = graph.ints(&[0, width as i64, -1]);
+    let patches = graph.node("Reshape", &[&patches, &flat], &[]);
+    let tokens = graph.node("Transpose", &[&patches], &[Attribute::Ints("perm", &[0, 2, 1])]);
+    Ok(Patches { tokens, batch, h, w })
+}
+
+/// Puts the tokens of `prefix`, rows of `width` values, before `patches` in every image: `[batch, prefix + h · w, width]`.
+pub(crate) fn with_prefix(
+    graph: &mut GraphBuilder,
+    prefix: Vec<f32>,
+    width: usize,
+    patches: &str,
+    batch: &str,
+) -> Result<Value, Error> {
+    let count = prefix.len() / width;
+    let prefix = graph.weight("prefix_tokens", &Tensor::new(vec![1, count, width], prefix)?)?;
+    let rest = graph.ints(&[count as i64, width as i64]);
+    let shape = graph.node("Concat", &[batch, &rest], &[Attribute::Int("axis", 0)]);
+    let prefix = graph.node("Expand", &[&prefix, &shape], &[]);
+    Ok(graph.node("Concat", &[&prefix, patches], &[Attribute::Int("axis", 1)]))
+}
+
+/// The inputs of a head.
+pub(crate) struct HeadInputs {
+    /// `[batch, prefix + h · w, width]`.
+    pub tokens: Value,
+    /// `[2]`: h, w.
+    pub grid: Value,
+}
+
+/// Declares `tokens [batch, tokens, width]` and `grid [2]`.
+pub(crate) fn head_inputs(graph: &mut GraphBuilder, width: usize) -> HeadInputs {
+    let tokens = [("batch", -1), ("tokens", -1), ("width", width as i64)];
+    let tokens = graph.input("tokens", data_type::FLOAT, &tokens);
+    let grid = graph.input("grid", data_type::INT64, &[("axes", 2)]);
+    HeadInputs { tokens, grid }
+}
+
+/// Leaves the first `prefix` tokens of `all` out and makes `descriptors [batch, h, w, width]` an output.
+pub(crate) fn descriptors(graph: &mut GraphBuilder, all: &str, inputs: &HeadInputs, prefix: usize, width: usize) {
+    let width = width as i64;
+    let (start, end, axis) = (graph.ints(&[prefix as i64]), graph.ints(&[i64::MAX]), graph.ints(&[1]));
+    let patches = graph.node("Slice", &[all, &start, &end, &axis], &[]);
+    let batch = graph.node("Shape", &[&inputs.tokens], &[Attribute::Int("end", 1)]);
+    let channels = graph.ints(&[width]);
+    let shape = graph.node("Concat", &[&batch, &inputs.grid, &channels], &[Attribute::Int("axis", 0)]);
+    let descriptors = graph.node("Reshape", &[&patches, &shape], &[]);
+    graph.output(descriptors, "descriptors", &[("batch", -1), ("h", -1), ("w", -1), ("channels", width)]);
+}
