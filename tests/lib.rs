@@ -2,7 +2,9 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test that cannot go on has failed")]
 
+pub mod files;
 pub mod service;
+pub mod train;
 
 use homolog_backbone::{catalog::Network, checkpoint::Checkpoint, export::Options, onnx::Storage};
 use homolog_core::{

@@ -3,7 +3,12 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
 
-use homolog_backbone::{Family, catalog::Network, dinov2, onnx::Storage};
+use homolog_backbone::{
+    Family,
+    catalog::{Network, Origin},
+    dinov2,
+    onnx::Storage,
+};
 use homolog_core::{
     bundle::{Bundle, Feature},
     geometry::Size,
@@ -18,7 +23,14 @@ const SIZES: [(usize, usize); 5] = [(70, 70), (98, 98), (42, 56), (84, 140), (70
 
 fn network(registers: usize) -> Network {
     let config = dinov2::Config { patch: 14, width: 16, depth: 3, heads: 2, hidden: 64, registers, position_grid: 5 };
-    Network { name: "tiny", family: Family::DinoV2(config), resolution: 70, licence: "MIT", url: None }
+    Network {
+        name: "tiny",
+        family: Family::DinoV2(config),
+        resolution: 70,
+        feature: Feature::PreNorm,
+        licence: "MIT",
+        origin: Origin::None,
+    }
 }
 
 fn engine(bundles: Vec<Bundle>) -> Engine {
