@@ -50,9 +50,9 @@ pub fn demo_tensors() -> BTreeMap<String, Tensor> {
 pub fn safetensors(tensors: &BTreeMap<String, Tensor>) -> Vec<u8> {
     let bytes: BTreeMap<&String, Vec<u8>> =
         tensors.iter().map(|(name, t)| (name, t.data.iter().flat_map(|value| value.to_le_bytes()).collect())).collect();
-    let views = tensors.iter().map(|(name, t)| {
-        (name.clone(), TensorView::new(Dtype::F32, t.shape.clone(), &bytes[name]).unwrap())
-    });
+    let views = tensors
+        .iter()
+        .map(|(name, t)| (name.clone(), TensorView::new(Dtype::F32, t.shape.clone(), &bytes[name]).unwrap()));
     safetensors::serialize(views, None).unwrap()
 }
 

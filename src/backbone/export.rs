@@ -90,6 +90,9 @@ pub fn export(
     let weights = weights.watched(|done, total| tell(Step::Weight { done, total }));
 
     let parent = folder.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    if parent.exists() && !parent.is_dir() {
+        return Err(Error::Option { field: "out", reason: format!("{} is not a folder", parent.display()) });
+    }
     std::fs::create_dir_all(parent).map_err(Error::io(parent))?;
     let unfinished = Unfinished(parent.join(format!(".{}.unfinished-{}", manifest.id, std::process::id())));
     std::fs::create_dir(&unfinished.0).map_err(Error::io(&unfinished.0))?;

@@ -11,7 +11,7 @@ use homolog_core::bundle::{self, FileInfo};
 use indicatif::ProgressBar;
 use partial::{Partial, Record};
 use std::{
-    io::Read,
+    io::{ErrorKind, Read},
     path::{Path, PathBuf},
     time::Duration,
 };
@@ -171,7 +171,8 @@ impl Download<'_> {
     fn failed(&self, error: ureq::Error) -> Result<String, Error> {
         use ureq::Error as E;
         match error {
-            E::Io(error) => Ok(error.to_string()),
+            // A certificate that is refused would be refused again.
+            E::Io(error) if error.kind() != ErrorKind::InvalidData => Ok(error.to_string()),
             E::Timeout(_) | E::HostNotFound | E::ConnectionFailed | E::Protocol(_) | E::ConnectProxyFailed(_) => {
                 Ok(error.to_string())
             }

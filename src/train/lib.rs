@@ -74,7 +74,7 @@ pub enum Error {
         url: String,
     },
     /// The connection failed too often.
-    #[error("{url} did not come in {attempts} attempts: {reason}{}", kept(*.kept))]
+    #[error("{url} did not come (attempt {attempts}): {reason}{}", left(*.kept))]
     Broken {
         /// The address.
         url: String,
@@ -113,7 +113,7 @@ impl Error {
     }
 }
 
-fn kept(bytes: u64) -> String {
+fn left(bytes: u64) -> String {
     if bytes == 0 {
         return String::new();
     }

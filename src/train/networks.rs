@@ -4,7 +4,8 @@ use homolog_backbone::catalog::{NETWORKS, Network, Origin};
 
 /// One line a network, under a line of headings.
 pub fn table() -> String {
-    let headings = ["name", "family", "parameters", "width", "blocks", "patch", "default", "features", "licence", "from"];
+    let headings =
+        ["name", "family", "parameters", "width", "blocks", "patch", "default", "features", "licence", "from"];
     let mut rows = vec![headings.map(str::to_owned)];
     rows.extend(NETWORKS.iter().map(row));
     let mut widths = [0; 10];

@@ -68,7 +68,11 @@ fn wrong_shapes_are_named() {
 
 #[test]
 fn another_size_of_the_family() {
-    assert_export_refused("dinov2-vits14", &golden("dinov2-plain/original.pth"), &["dinov2-vits14", "missing: blocks.3"]);
+    assert_export_refused(
+        "dinov2-vits14",
+        &golden("dinov2-plain/original.pth"),
+        &["dinov2-vits14", "missing: blocks.3"],
+    );
 }
 
 #[test]
@@ -121,7 +125,10 @@ fn a_bundle_that_is_there_stays_as_it_is() {
     std::fs::write(out.join("mine"), "").unwrap();
     let (weights, text) = (weights.to_str().unwrap(), out.to_str().unwrap());
     assert_refused(&train(["export", "dinov2-demo14", "--weights", weights, "--out", text]), &[text, "already there"]);
-    assert_eq!((names(&out), names(folder.path())), (vec!["mine".into()], vec!["bundle".into(), "w.safetensors".into()]));
+    assert_eq!(
+        (names(&out), names(folder.path())),
+        (vec!["mine".into()], vec!["bundle".into(), "w.safetensors".into()])
+    );
 }
 
 #[test]
@@ -131,7 +138,8 @@ fn a_place_that_cannot_be_written() {
     std::fs::write(&weights, &*DEMO).unwrap();
     // A file where a folder would have to be: no user may write there, not even root.
     let out = weights.join("bundle");
-    let output = train(["export", "dinov2-demo14", "--weights", weights.to_str().unwrap(), "--out", out.to_str().unwrap()]);
-    assert_refused(&output, &[weights.to_str().unwrap(), "irectory"]);
+    let output =
+        train(["export", "dinov2-demo14", "--weights", weights.to_str().unwrap(), "--out", out.to_str().unwrap()]);
+    assert_refused(&output, &[weights.to_str().unwrap(), "is not a folder"]);
     assert_eq!(names(folder.path()), ["w.safetensors"]);
 }

@@ -64,7 +64,8 @@ fn a_file_comes_whole_after_its_licence_and_source_are_told_and_is_not_fetched_t
 #[test]
 fn another_address_is_another_file() {
     let cache = tempfile::tempdir().unwrap();
-    let (one, other) = (Files::serve(|_, _| Reply::whole(&bytes(0), "\"a\"")), Files::serve(|_, _| Reply::whole(&bytes(1), "\"a\"")));
+    let (one, other) =
+        (Files::serve(|_, _| Reply::whole(&bytes(0), "\"a\"")), Files::serve(|_, _| Reply::whole(&bytes(1), "\"a\"")));
     assert_pulled(&pull(&one, cache.path()), cache.path(), &bytes(0));
     assert_pulled(&pull(&other, cache.path()), cache.path(), &bytes(1));
 }
@@ -82,6 +83,30 @@ fn after_a_break_only_the_missing_bytes_are_asked_for() {
 }
 
 #[test]
+fn where_there_is_no_tag_the_date_of_the_last_change_tells_files_apart() {
+    let (old, new) = ("Sun, 01 Nov 2026 10:00:00 GMT", "Mon, 02 Nov 2026 10:00:00 GMT");
+    let dated = |reply: Reply, date: &str| Reply {
+        headers: reply
+            .headers
+            .into_iter()
+            .filter(|(name, _)| *name != "ETag")
+            .chain([("Last-Modified", date.into())])
+            .collect(),
+        ..reply
+    };
+    for (date, seed) in [(old, 0), (new, 1)] {
+        let cache = tempfile::tempdir().unwrap();
+        let server = Files::serve(move |n, request| match n {
+            0 => dated(Reply::ranged(&bytes(0), old, request), old).cut(100_000),
+            _ => dated(Reply::ranged(&bytes(seed), date, request), date),
+        });
+        assert_pulled(&pull(&server, cache.path()), cache.path(), &bytes(seed));
+        assert_eq!(server.requests()[1]["if-range"], old);
+        assert_eq!(ranges(&server)[1].as_deref(), Some("bytes=100000-"));
+    }
+}
+
+#[test]
 fn a_later_run_goes_on_where_the_last_one_gave_up() {
     let cache = tempfile::tempdir().unwrap();
     // Three attempts fail without a further byte; the fourth request is the next run's.
@@ -91,7 +116,7 @@ fn a_later_run_goes_on_where_the_last_one_gave_up() {
         _ => Reply::ranged(&bytes(0), "\"a\"", request),
     });
     let output = pull(&server, cache.path());
-    assert_refused(&output, &["in 3 attempts", "0.1 MB", "goes on from there"]);
+    assert_refused(&output, &["attempt 3", "0.1 MB", "goes on from there"]);
     assert!(!pulled(cache.path()).exists());
     assert_pulled(&pull(&server, cache.path()), cache.path(), &bytes(0));
     assert_eq!(ranges(&server).last().unwrap().as_deref(), Some("bytes=100000-"));
@@ -210,7 +235,7 @@ fn wrong_bytes_are_refused_with_both_digests_and_removed() {
 fn a_file_that_stays_shorter_than_announced_is_never_taken_for_whole() {
     let cache = tempfile::tempdir().unwrap();
     let server = Files::serve(|_, _| Reply::whole(&bytes(0), "\"a\"").cut(299_999));
-    assert_refused(&pull(&server, cache.path()), &["did not come in 3 attempts"]);
+    assert_refused(&pull(&server, cache.path()), &["did not come (attempt 3)"]);
     assert!(!pulled(cache.path()).exists());
 }
 
@@ -229,13 +254,15 @@ fn a_server_that_is_not_there_is_told_after_the_attempts_asked_for() {
     let cache = tempfile::tempdir().unwrap();
     // The discard port answers nobody.
     let output = pull_for("dinov2-demo14", "http://127.0.0.1:9/weights.pth", cache.path());
-    assert_refused(&output, &["http://127.0.0.1:9/weights.pth", "in 3 attempts", "refused"]);
+    assert_refused(&output, &["http://127.0.0.1:9/weights.pth", "attempt 3", "refused"]);
 }
 
 #[test]
 fn an_address_that_is_none_is_refused() {
     let cache = tempfile::tempdir().unwrap();
-    for url in ["weights.pth", "http://127.0.0.1:9/", "http://127.0.0.1:9/..", "http://127.0.0.1:9/%2e%2e", "ftp://a/b.pth"] {
+    for url in
+        ["weights.pth", "http://127.0.0.1:9/", "http://127.0.0.1:9/..", "http://127.0.0.1:9/%2e%2e", "ftp://a/b.pth"]
+    {
         assert_refused(&pull_for("dinov2-demo14", url, cache.path()), &[url, "cannot be fetched"]);
     }
 }

@@ -37,8 +37,21 @@ const MAX_ENTRIES: usize = 1 << 20;
 /// Modules and names that checkpoints of honest make mention: data types, beside the tensors.
 const MODULES: &[&str] = &["collections.", "torch.", "numpy.", "pathlib.", "datetime.", "omegaconf."];
 const NAMES: &[&str] = &["argparse.Namespace", "_codecs.encode"];
-const BUILTINS: &[&str] =
-    &["bool", "bytearray", "bytes", "complex", "dict", "float", "frozenset", "int", "list", "set", "slice", "str", "tuple"];
+const BUILTINS: &[&str] = &[
+    "bool",
+    "bytearray",
+    "bytes",
+    "complex",
+    "dict",
+    "float",
+    "frozenset",
+    "int",
+    "list",
+    "set",
+    "slice",
+    "str",
+    "tuple",
+];
 
 /// What stands on the stack; shared, not copied, so that a memo read a million times costs nothing.
 #[derive(Clone, Debug)]
