@@ -2,8 +2,10 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test that cannot go on has failed")]
 
+pub mod files;
 pub mod parity;
 pub mod service;
+pub mod train;
 
 use homolog_backbone::{export::Options, onnx::Storage};
 use homolog_core::{

@@ -13,10 +13,15 @@ use std::{
     time::Duration,
 };
 
-/// The `homolog` binary beside this test (`cargo build --workspace` makes it).
+/// The `homolog` binary.
 pub fn binary() -> PathBuf {
+    built("homolog")
+}
+
+/// A binary of the workspace, beside this test (`cargo build --workspace` makes it).
+pub fn built(name: &str) -> PathBuf {
     let test = std::env::current_exe().unwrap();
-    let path = test.parent().unwrap().parent().unwrap().join("homolog");
+    let path = test.parent().unwrap().parent().unwrap().join(name);
     assert!(path.is_file(), "{} is not there: run `cargo build --workspace` first", path.display());
     path
 }

@@ -1,6 +1,7 @@
 //! The networks known by name. A further network of a known family is one more entry here.
 
 use crate::{Error, Family, Mlp, dinov2, dinov3};
+use homolog_core::bundle::Feature;
 
 /// A network that can be exported by its name.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -11,10 +12,31 @@ pub struct Network {
     pub family: Family,
     /// Side of the square input that the literature uses, in pixels.
     pub resolution: u32,
+    /// The features that the literature takes as descriptors; one of [`Family::features`].
+    pub feature: Feature,
     /// Licence of the official weights, as an SPDX expression.
     pub licence: &'static str,
-    /// Where the official weights lie; `None` for a network without any, or whose owner asks for consent first.
-    pub url: Option<&'static str>,
+    /// Where the official weights come from.
+    pub origin: Origin,
+}
+
+/// Where a network's official weights come from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Origin {
+    /// A file that anyone may download.
+    Url {
+        /// Its address; the last part is the file's name.
+        url: &'static str,
+        /// Its SHA-256 in lower-case hexadecimal, where it is known.
+        sha256: Option<&'static str>,
+    },
+    /// The owner gives the file to those who ask; they name it on the command line.
+    Gated {
+        /// The pages to ask at.
+        ask: &'static [&'static str],
+    },
+    /// There are none.
+    None,
 }
 
 /// The small network of the demo bundle: DINOv2's architecture at a size that a repository can hold.
@@ -31,8 +53,9 @@ pub const DEMO: Network = Network {
         position_grid: 16,
     }),
     resolution: 224,
+    feature: Feature::PostNorm,
     licence: "MIT OR Apache-2.0",
-    url: None,
+    origin: Origin::None,
 };
 
 macro_rules! base {
@@ -43,19 +66,61 @@ macro_rules! base {
 
 /// All networks.
 pub const NETWORKS: &[Network] = &[
-    dinov2("dinov2-vits14", VIT_S, 0, concat!(base!(), "dinov2_vits14/dinov2_vits14_pretrain.pth")),
-    dinov2("dinov2-vits14-reg4", VIT_S, 4, concat!(base!(), "dinov2_vits14/dinov2_vits14_reg4_pretrain.pth")),
-    dinov2("dinov2-vitb14", VIT_B, 0, concat!(base!(), "dinov2_vitb14/dinov2_vitb14_pretrain.pth")),
-    dinov2("dinov2-vitb14-reg4", VIT_B, 4, concat!(base!(), "dinov2_vitb14/dinov2_vitb14_reg4_pretrain.pth")),
-    dinov2("dinov2-vitl14", VIT_L, 0, concat!(base!(), "dinov2_vitl14/dinov2_vitl14_pretrain.pth")),
-    dinov2("dinov2-vitl14-reg4", VIT_L, 4, concat!(base!(), "dinov2_vitl14/dinov2_vitl14_reg4_pretrain.pth")),
-    dinov2("dinov2-vitg14", VIT_G, 0, concat!(base!(), "dinov2_vitg14/dinov2_vitg14_pretrain.pth")),
-    dinov2("dinov2-vitg14-reg4", VIT_G, 4, concat!(base!(), "dinov2_vitg14/dinov2_vitg14_reg4_pretrain.pth")),
+    dinov2(
+        "dinov2-vits14",
+        VIT_S,
+        0,
+        concat!(base!(), "dinov2_vits14/dinov2_vits14_pretrain.pth"),
+        Some("b938bf1bc15cd2ec0feacfe3a1bb553fe8ea9ca46a7e1d8d00217f29aef60cd9"),
+    ),
+    dinov2(
+        "dinov2-vits14-reg4",
+        VIT_S,
+        4,
+        concat!(base!(), "dinov2_vits14/dinov2_vits14_reg4_pretrain.pth"),
+        Some("f433177089a681826f849f194ece3bb48f4d63fb38d32fc837e3dc7a4e5641fb"),
+    ),
+    dinov2(
+        "dinov2-vitb14",
+        VIT_B,
+        0,
+        concat!(base!(), "dinov2_vitb14/dinov2_vitb14_pretrain.pth"),
+        Some("0b8b82f85de91b424aded121c7e1dcc2b7bc6d0adeea651bf73a13307fad8c73"),
+    ),
+    dinov2(
+        "dinov2-vitb14-reg4",
+        VIT_B,
+        4,
+        concat!(base!(), "dinov2_vitb14/dinov2_vitb14_reg4_pretrain.pth"),
+        Some("73182a088cf94833c94b1666d1c99e02fe87e2007bff57b564fb6206e25dba71"),
+    ),
+    dinov2(
+        "dinov2-vitl14",
+        VIT_L,
+        0,
+        concat!(base!(), "dinov2_vitl14/dinov2_vitl14_pretrain.pth"),
+        Some("d5383ea8f4877b2472eb973e0fd72d557c7da5d3611bd527ceeb1d7162cbf428"),
+    ),
+    dinov2(
+        "dinov2-vitl14-reg4",
+        VIT_L,
+        4,
+        concat!(base!(), "dinov2_vitl14/dinov2_vitl14_reg4_pretrain.pth"),
+        Some("36e4deffbaef061a2576705b0c36f93621e2ae20bf6274694821b0b492551b51"),
+    ),
+    dinov2("dinov2-vitg14", VIT_G, 0, concat!(base!(), "dinov2_vitg14/dinov2_vitg14_pretrain.pth"), None),
+    dinov2("dinov2-vitg14-reg4", VIT_G, 4, concat!(base!(), "dinov2_vitg14/dinov2_vitg14_reg4_pretrain.pth"), None),
     dinov3("dinov3-vits16", VIT_S),
     dinov3("dinov3-vits16plus", Vit { mlp: Mlp::SwiGlu, ..VIT_S }),
     dinov3("dinov3-vitb16", VIT_B),
     dinov3("dinov3-vitl16", VIT_L),
     DEMO,
+];
+
+/// Where DINOv3's owner is asked for its weights.
+const DINOV3_PAGES: &[&str] = &[
+    "https://ai.meta.com/resources/models-and-libraries/dinov3-downloads/",
+    "https://huggingface.co/collections/facebook/dinov3-68924841bd6b561778e31009",
 ];
 
 /// Sizes that the two families share.
@@ -74,18 +139,39 @@ const VIT_L: Vit = Vit { width: 1024, depth: 24, heads: 16, mlp: Mlp::Gelu, hidd
 /// DINOv2's. Two thirds of four times the width, as SwiGLU has three products in place of two.
 const VIT_G: Vit = Vit { width: 1536, depth: 40, heads: 24, mlp: Mlp::SwiGlu, hidden: 4096 };
 
-/// An official DINOv2 network: patch 14, trained at 518 pixels (`dinov2/hub/backbones.py`).
-const fn dinov2(name: &'static str, size: Vit, registers: usize, url: &'static str) -> Network {
+/// An official DINOv2 network: patch 14, trained at 518 pixels (`dinov2/hub/backbones.py`). The release names no digests;
+/// these are what several public projects found, each by itself, in the files of that address.
+const fn dinov2(
+    name: &'static str,
+    size: Vit,
+    registers: usize,
+    url: &'static str,
+    sha256: Option<&'static str>,
+) -> Network {
     let Vit { width, depth, heads, mlp, hidden } = size;
     let config = dinov2::Config { patch: 14, width, depth, heads, mlp, hidden, registers, position_grid: 37 };
-    Network { name, family: Family::DinoV2(config), resolution: 518, licence: "Apache-2.0", url: Some(url) }
+    Network {
+        name,
+        family: Family::DinoV2(config),
+        resolution: 518,
+        feature: Feature::PreNorm,
+        licence: "Apache-2.0",
+        origin: Origin::Url { url, sha256 },
+    }
 }
 
 /// An official DINOv3 network trained on LVD-1689M: patch 16, four storage tokens (`dinov3/hub/backbones.py`).
 const fn dinov3(name: &'static str, size: Vit) -> Network {
     let Vit { width, depth, heads, mlp, hidden } = size;
     let config = dinov3::Config { patch: 16, width, depth, heads, mlp, hidden, registers: 4 };
-    Network { name, family: Family::DinoV3(config), resolution: 512, licence: "LicenseRef-DINOv3", url: None }
+    Network {
+        name,
+        family: Family::DinoV3(config),
+        resolution: 512,
+        feature: Feature::PostNorm,
+        licence: "LicenseRef-DINOv3",
+        origin: Origin::Gated { ask: DINOV3_PAGES },
+    }
 }
 
 /// The network of that name.

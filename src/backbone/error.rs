@@ -40,6 +40,14 @@ pub enum Error {
         /// What is wrong.
         reason: String,
     },
+    /// A weight that the network uses is not a finite number.
+    #[error("tensor {name} holds {value}: the checkpoint is damaged, or its training diverged")]
+    NotFinite {
+        /// The tensor's name in the checkpoint.
+        name: String,
+        /// The first such value.
+        value: f32,
+    },
     /// The tensors are not those of the network asked for. Every difference is listed.
     #[error("the checkpoint does not hold {network}:{}", list(.missing, .extra, .misshapen))]
     Mismatch {

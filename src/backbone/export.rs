@@ -13,7 +13,7 @@ use homolog_core::{
     image::{Interpolation, Normalisation},
     matching::Matcher,
 };
-use std::{collections::BTreeMap, path::Path};
+use std::{cell::RefCell, collections::BTreeMap, path::Path};
 
 /// What a bundle is to be, beside its weights.
 #[derive(Clone, Debug)]
@@ -43,6 +43,13 @@ pub enum Step {
     Backbone,
     /// Weights of the head are being written.
     Head,
+    /// A weight was read, and is written as the graph takes it.
+    Weight {
+        /// Weights read so far.
+        done: usize,
+        /// Weights there are; not every feature needs all of them.
+        total: usize,
+    },
     /// Files are being hashed.
     Digests,
 }
@@ -54,13 +61,14 @@ const HEAD_BLOCKS: usize = 4;
 /// whole or not at all.
 ///
 /// # Errors
-/// [`Error::Exists`]; [`Error::Option`]; [`Error::Mismatch`] and its kin when the checkpoint is another network's; [`Error::Io`].
+/// [`Error::Exists`]; [`Error::Option`]; [`Error::Mismatch`] and its kin when the checkpoint is another network's;
+/// [`Error::NotFinite`]; [`Error::Io`].
 pub fn export(
     network: &Network,
     checkpoint: &Checkpoint,
     folder: &Path,
     options: &Options,
-    mut progress: impl FnMut(Step),
+    progress: impl FnMut(Step),
 ) -> Result<Manifest, Error> {
     if folder.exists() {
         return Err(Error::Exists(folder.into()));
@@ -76,22 +84,28 @@ pub fn export(
     // The service's own rules, before any byte is written; the files are not there yet.
     manifest.files = placeholders();
     manifest.check().map_err(|reason| Error::Option { field: "bundle", reason })?;
+    let progress = RefCell::new(progress);
+    let tell = |step| progress.borrow_mut()(step);
     let weights: Weights = family.resolve(checkpoint, network.name)?;
+    let weights = weights.watched(|done, total| tell(Step::Weight { done, total }));
 
     let parent = folder.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    if parent.exists() && !parent.is_dir() {
+        return Err(Error::Option { field: "out", reason: format!("{} is not a folder", parent.display()) });
+    }
     std::fs::create_dir_all(parent).map_err(Error::io(parent))?;
     let unfinished = Unfinished(parent.join(format!(".{}.unfinished-{}", manifest.id, std::process::id())));
     std::fs::create_dir(&unfinished.0).map_err(Error::io(&unfinished.0))?;
 
-    progress(Step::Backbone);
+    tell(Step::Backbone);
     let mut graph = GraphBuilder::create(&unfinished.0, "backbone", options.storage)?;
     family.backbone(&mut graph, &weights, manifest.split)?;
     graph.finish()?;
-    progress(Step::Head);
+    tell(Step::Head);
     let mut graph = GraphBuilder::create(&unfinished.0, "head", options.storage)?;
     family.head(&mut graph, &weights, manifest.split, options.feature)?;
     graph.finish()?;
-    progress(Step::Digests);
+    tell(Step::Digests);
     manifest.files = digests(&unfinished.0)?;
 
     let path = unfinished.0.join(bundle::MANIFEST);

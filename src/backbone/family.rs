@@ -44,7 +44,7 @@ impl Family {
         }
     }
 
-    /// The features that can be descriptors, the usual one first.
+    /// The features that can be descriptors.
     pub fn features(&self) -> &'static [Feature] {
         match self {
             Family::DinoV2(_) => &[Feature::PreNorm, Feature::PostNorm],

@@ -1,7 +1,11 @@
 //! The weights of one network under one set of names, wherever the checkpoint kept them.
 
 use crate::{Error, checkpoint::Checkpoint, checkpoint::Tensor};
-use std::{collections::BTreeMap, ops::Range};
+use std::{
+    cell::RefCell,
+    collections::{BTreeMap, BTreeSet},
+    ops::Range,
+};
 
 /// Where a weight lies in the checkpoint.
 #[derive(Clone, Debug, PartialEq)]
@@ -62,7 +66,13 @@ pub struct Weights<'a> {
     checkpoint: &'a Checkpoint,
     prefix: String,
     sources: BTreeMap<String, Source>,
+    /// Those read so far, by the family's names.
+    read: RefCell<BTreeSet<String>>,
+    watch: Option<Box<Watch<'a>>>,
 }
+
+/// Hears how many weights were read, of how many.
+type Watch<'a> = dyn Fn(usize, usize) + 'a;
 
 impl<'a> Weights<'a> {
     /// Checks that the checkpoint holds exactly the tensors of `sources`, whose names there begin with `prefix` (the path to
@@ -99,7 +109,8 @@ impl<'a> Weights<'a> {
             .map(|(name, found, wanted)| format!("{prefix}{name} is {found:?}, not {wanted:?}"))
             .collect();
         if missing.is_empty() && extra.is_empty() && misshapen.is_empty() {
-            return Ok(Weights { checkpoint, prefix: prefix.into(), sources });
+            let prefix = prefix.into();
+            return Ok(Weights { checkpoint, prefix, sources, read: RefCell::default(), watch: None });
         }
         Err(Error::Mismatch { network: network.into(), missing, extra, misshapen })
     }
@@ -109,19 +120,36 @@ impl<'a> Weights<'a> {
         self.sources.contains_key(name)
     }
 
-    /// Reads the weight that the family calls `name`.
+    /// Calls `watch` for every weight that is read for the first time, with how many were read and how many there are.
+    pub fn watched(self, watch: impl Fn(usize, usize) + 'a) -> Weights<'a> {
+        Weights { watch: Some(Box::new(watch)), ..self }
+    }
+
+    /// Reads the weight that the family calls `name`. What is not read is not looked at: DINOv3's files may hold NaN where a
+    /// mask takes the place of a bias.
     ///
     /// # Errors
-    /// [`Error::Tensor`] when its data is damaged.
+    /// [`Error::Tensor`] when its data is damaged; [`Error::NotFinite`].
     pub fn get(&self, name: &str) -> Result<Tensor, Error> {
         let source = self.sources.get(name).ok_or_else(|| Error::Tensor {
             name: name.into(),
             reason: "the family has no weight of this name".into(),
         })?;
-        let tensor = self.checkpoint.read(&format!("{}{}", self.prefix, source.name))?;
-        Ok(match &source.rows {
+        let theirs = format!("{}{}", self.prefix, source.name);
+        let tensor = self.checkpoint.read(&theirs)?;
+        let tensor = match &source.rows {
             Some(rows) => tensor.rows(rows.clone()),
             None => tensor,
-        })
+        };
+        if let Some(&value) = tensor.data.iter().find(|value| !value.is_finite()) {
+            return Err(Error::NotFinite { name: theirs, value });
+        }
+        if let Some(watch) = &self.watch {
+            let mut read = self.read.borrow_mut();
+            if read.insert(name.into()) {
+                watch(read.len(), self.sources.len());
+            }
+        }
+        Ok(tensor)
     }
 }

@@ -1,6 +1,6 @@
 //! `homolog-train export` and `demo`.
 
-use crate::Error;
+use crate::{Error, progress};
 use clap::{Args, ValueEnum};
 use homolog_backbone::{
     catalog::{self, Network},
@@ -13,7 +13,6 @@ use homolog_core::{
     bundle::{self, Feature, Manifest, Provenance},
     geometry::FitMode,
 };
-use indicatif::ProgressBar;
 use std::path::{Path, PathBuf};
 
 /// Writes a bundle from a checkpoint file.
@@ -27,10 +26,18 @@ pub struct ExportArgs {
     /// The bundle folder to write; its name becomes the model's id.
     #[arg(long)]
     pub out: PathBuf,
+    /// What the bundle is to be.
+    #[command(flatten)]
+    pub bundle: BundleArgs,
+}
+
+/// What a bundle is to be, beside its network and its weights.
+#[derive(Args, Debug)]
+pub struct BundleArgs {
     /// Blocks in the shared backbone part; the rest is the head [default: all but four].
     #[arg(long)]
     pub split: Option<usize>,
-    /// Which features are the descriptors [default: those that the literature takes of this family].
+    /// Which features are the descriptors [default: those that the literature takes of this network].
     #[arg(long, value_enum)]
     pub feature: Option<FeatureArg>,
     /// How weights are stored.
@@ -90,15 +97,16 @@ impl From<StorageArg> for Storage {
 /// Whatever reading the checkpoint or writing the bundle meets.
 pub fn run(arguments: &ExportArgs) -> Result<Manifest, Error> {
     let network = catalog::find(&arguments.network)?;
+    let bundle = &arguments.bundle;
     let checkpoint = Checkpoint::open(&arguments.weights)?;
     let name = arguments.weights.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
     let options = Options {
-        split: arguments.split,
-        feature: arguments.feature.map_or(network.family.features()[0], Feature::from),
-        storage: arguments.storage.into(),
-        fit: arguments.fit,
-        resolutions: arguments.resolutions.clone(),
-        default_resolution: arguments.default_resolution,
+        split: bundle.split,
+        feature: bundle.feature.map_or(network.feature, Feature::from),
+        storage: bundle.storage.into(),
+        fit: bundle.fit,
+        resolutions: bundle.resolutions.clone(),
+        default_resolution: bundle.default_resolution,
         description: format!("{} as released, not adapted.", network.name),
         provenance: Provenance {
             checkpoint: name,
@@ -117,7 +125,7 @@ pub fn demo(out: &Path, seed: u64) -> Result<Manifest, Error> {
     let network = catalog::DEMO;
     let options = Options {
         split: None,
-        feature: Feature::PostNorm,
+        feature: network.feature,
         storage: Storage::Fp16,
         fit: FitMode::Squash,
         resolutions: vec![112, 224, 336, 448],
@@ -136,14 +144,15 @@ pub fn demo(out: &Path, seed: u64) -> Result<Manifest, Error> {
 }
 
 fn write(network: &Network, checkpoint: &Checkpoint, out: &Path, options: &Options) -> Result<Manifest, Error> {
-    let bar = ProgressBar::new_spinner();
-    bar.enable_steady_tick(std::time::Duration::from_millis(100));
-    let result = export(network, checkpoint, out, options, |step| {
-        bar.set_message(match step {
-            Step::Backbone => "writing backbone.onnx",
-            Step::Head => "writing head.onnx",
-            Step::Digests => "hashing the files",
-        });
+    let bar = progress::weights();
+    let result = export(network, checkpoint, out, options, |step| match step {
+        Step::Backbone => bar.set_message("backbone.onnx"),
+        Step::Head => bar.set_message("head.onnx"),
+        Step::Weight { done, total } => {
+            bar.set_length(total as u64);
+            bar.set_position(done as u64);
+        }
+        Step::Digests => bar.set_message("hashing the files"),
     });
     bar.finish_and_clear();
     Ok(result?)
@@ -166,8 +175,5 @@ fn file_digest(path: &Path) -> Result<Option<String>, Error> {
     if path.is_dir() {
         return Ok(None);
     }
-    match bundle::digest_file(path) {
-        Ok(info) => Ok(Some(info.sha256)),
-        Err(error) => Err(Error::File { path: path.into(), reason: error.to_string() }),
-    }
+    bundle::digest_file(path).map(|info| Some(info.sha256)).map_err(Error::file(path))
 }

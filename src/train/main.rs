@@ -1,9 +1,12 @@
-//! `homolog-train`: exports networks into bundles and checks bundles.
+//! `homolog-train`: fetches networks, exports them into bundles and checks bundles.
 
 use clap::{Parser, Subcommand};
 use homolog_train::{
     Error,
+    add::{self, AddArgs},
     export::{self, ExportArgs},
+    networks,
+    pull::{self, PullArgs},
     verify::{self, VerifyArgs},
 };
 use std::{path::PathBuf, process::ExitCode};
@@ -18,6 +21,12 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Command {
+    /// List the networks known by name.
+    Networks,
+    /// Download the official weights of a network.
+    Pull(PullArgs),
+    /// Download the official weights of a network and write its bundle.
+    Add(AddArgs),
     /// Write a bundle from a checkpoint file.
     Export(ExportArgs),
     /// Check a bundle's files and run its graphs.
@@ -49,6 +58,9 @@ fn main() -> ExitCode {
 
 fn run(command: Command) -> Result<(), Error> {
     match command {
+        Command::Networks => print!("{}", networks::table()),
+        Command::Pull(arguments) => println!("{}", pull::run(&arguments)?.display()),
+        Command::Add(arguments) => report(&add::run(arguments)?),
         Command::Export(arguments) => report(&export::run(&arguments)?),
         Command::Demo { out, seed } => report(&export::demo(&out, seed)?),
         Command::Verify(arguments) => {

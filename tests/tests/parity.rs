@@ -3,7 +3,12 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
 
-use homolog_backbone::{Family, Mlp, catalog::Network, dinov2, onnx::Storage};
+use homolog_backbone::{
+    Family, Mlp,
+    catalog::{Network, Origin},
+    dinov2,
+    onnx::Storage,
+};
 use homolog_core::bundle::Feature;
 use homolog_tests::parity::{Tiny, assert_below};
 
@@ -13,7 +18,14 @@ const FP32: f64 = 2e-5;
 fn tiny(folder: &'static str, config: dinov2::Config) -> Tiny {
     let family = Family::DinoV2(config);
     Tiny {
-        network: Network { name: "tiny", family, resolution: 70, licence: "MIT", url: None },
+        network: Network {
+            name: "tiny",
+            family,
+            resolution: 70,
+            feature: Feature::PreNorm,
+            licence: "MIT",
+            origin: Origin::None,
+        },
         patch: 14,
         folder,
         inputs: "dinov2-inputs.safetensors",

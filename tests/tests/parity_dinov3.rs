@@ -5,7 +5,7 @@
 
 use homolog_backbone::{
     Error, Family, Mlp,
-    catalog::{self, Network},
+    catalog::{self, Network, Origin},
     checkpoint::{Checkpoint, Tensor},
     dinov3,
     onnx::Storage,
@@ -21,7 +21,14 @@ const NAMINGS: [&str; 3] = ["original.pth", "hub.safetensors", "transformers5.sa
 fn tiny(folder: &'static str, mlp: Mlp, hidden: usize) -> Tiny {
     let config = dinov3::Config { patch: 4, width: 24, depth: 2, heads: 2, mlp, hidden, registers: 4 };
     Tiny {
-        network: Network { name: "tiny", family: Family::DinoV3(config), resolution: 16, licence: "MIT", url: None },
+        network: Network {
+            name: "tiny",
+            family: Family::DinoV3(config),
+            resolution: 16,
+            feature: Feature::PreNorm,
+            licence: "MIT",
+            origin: Origin::None,
+        },
         patch: 4,
         folder,
         inputs: "dinov3-inputs.safetensors",

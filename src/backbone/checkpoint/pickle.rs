@@ -1,8 +1,9 @@
 //! The part of Python's pickle that `torch.save` writes, read without executing anything.
 //!
 //! A pickle is a program for a small stack machine. Here its calls are not made: `GLOBAL` only records a name, and `REDUCE`
-//! understands four of them (a tensor, a parameter, an ordered dictionary, a storage by persistent id); every other call leaves
-//! an opaque value, so that a checkpoint with, say, its training arguments beside the weights still reads.
+//! understands four of them (a tensor, a parameter, an ordered dictionary, a storage by persistent id); a call of another plain
+//! data type leaves an opaque value, so that a checkpoint with, say, its training arguments beside the weights still reads.
+//! A name that is no data type is refused: such a file was made to do more than hold weights.
 //! Opcodes: CPython's Lib/pickletools.py. All values live in one arena: a nest as deep as the file cannot overflow the stack.
 
 use super::Dtype;
@@ -32,6 +33,25 @@ pub(super) struct Storage {
 const MAX_DEPTH: usize = 8;
 /// How many dictionary entries are looked at; a dictionary that holds itself many times over must come to an end.
 const MAX_ENTRIES: usize = 1 << 20;
+
+/// Modules and names that checkpoints of honest make mention: data types, beside the tensors.
+const MODULES: &[&str] = &["collections.", "torch.", "numpy.", "pathlib.", "datetime.", "omegaconf."];
+const NAMES: &[&str] = &["argparse.Namespace", "_codecs.encode"];
+const BUILTINS: &[&str] = &[
+    "bool",
+    "bytearray",
+    "bytes",
+    "complex",
+    "dict",
+    "float",
+    "frozenset",
+    "int",
+    "list",
+    "set",
+    "slice",
+    "str",
+    "tuple",
+];
 
 /// What stands on the stack; shared, not copied, so that a memo read a million times costs nothing.
 #[derive(Clone, Debug)]
@@ -158,14 +178,14 @@ impl Machine<'_> {
             // Names and calls: recorded, never made.
             b'c' => {
                 let name = format!("{}.{}", self.line()?, self.line()?);
-                self.stack.push(Value::Global(name.into()));
+                self.push_global(name)?;
             }
             0x93 => {
                 let name = match self.pop_many(2)?.as_slice() {
                     [Value::Text(module), Value::Text(name)] => format!("{module}.{name}"),
                     _ => return Err("a global's name is no text".into()),
                 };
-                self.stack.push(Value::Global(name.into()));
+                self.push_global(name)?;
             }
             b'R' | 0x81 => {
                 let pair = self.pop_many(2)?;
@@ -179,6 +199,21 @@ impl Machine<'_> {
             }
             _ => return Err("torch.save does not write this".into()),
         }
+        Ok(())
+    }
+
+    fn push_global(&mut self, name: String) -> Result<(), String> {
+        let builtin = name.strip_prefix("builtins.").or(name.strip_prefix("__builtin__."));
+        let known = MODULES.iter().any(|module| name.starts_with(module))
+            || NAMES.contains(&name.as_str())
+            || builtin.is_some_and(|name| BUILTINS.contains(&name));
+        if !known {
+            return Err(format!(
+                "it asks for {name}, which is no part of a network's weights; nothing of it was executed. If you trust the \
+                 file, save its tensors alone (safetensors, or torch.save of the state dict)"
+            ));
+        }
+        self.stack.push(Value::Global(name.into()));
         Ok(())
     }
 

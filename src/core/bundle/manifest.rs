@@ -8,7 +8,7 @@ use crate::{
     matching::Matcher,
 };
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, fmt};
 
 /// The version of the manifest that this program writes and reads.
 pub const SCHEMA: u32 = 1;
@@ -93,6 +93,15 @@ pub enum Feature {
     PreNorm,
     /// After the final norm (`x_norm_patchtokens`).
     PostNorm,
+}
+
+impl fmt::Display for Feature {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Feature::PreNorm => "pre_norm",
+            Feature::PostNorm => "post_norm",
+        })
+    }
 }
 
 /// How weights lie in the files.

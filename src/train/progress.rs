@@ -1,0 +1,24 @@
+//! Progress bars on standard error; where that is no terminal, none.
+
+use indicatif::{ProgressBar, ProgressStyle};
+
+/// A bar for a download: how much of it, how fast, how long still.
+pub fn bytes() -> ProgressBar {
+    bar("{decimal_bytes} of {decimal_total_bytes} {wide_bar} {decimal_bytes_per_sec}, {eta} left")
+}
+
+/// A bar for an export: weights written, of how many, and of which part.
+pub fn weights() -> ProgressBar {
+    bar("{pos} of {len} weights {wide_bar} {msg}")
+}
+
+fn bar(template: &str) -> ProgressBar {
+    // A template that did not parse would show indicatif's own style.
+    let style = ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar());
+    ProgressBar::new(0).with_style(style)
+}
+
+/// A length for a person: `346.4 MB`.
+pub fn megabytes(bytes: u64) -> String {
+    format!("{:.1} MB", bytes as f64 / 1e6)
+}
