@@ -1,6 +1,6 @@
 //! The networks known by name. A further network of a known family is one more entry here.
 
-use crate::{Error, Family, dinov2};
+use crate::{Error, Family, dinov2, sam};
 
 /// A network that can be exported by its name.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -40,6 +40,12 @@ macro_rules! base {
     };
 }
 
+macro_rules! sam_base {
+    () => {
+        "https://dl.fbaipublicfiles.com/segment_anything/"
+    };
+}
+
 /// All networks.
 pub const NETWORKS: &[Network] = &[
     official("dinov2-vits14", 384, 12, 6, 0, concat!(base!(), "dinov2_vits14/dinov2_vits14_pretrain.pth")),
@@ -48,6 +54,9 @@ pub const NETWORKS: &[Network] = &[
     official("dinov2-vitb14-reg4", 768, 12, 12, 4, concat!(base!(), "dinov2_vitb14/dinov2_vitb14_reg4_pretrain.pth")),
     official("dinov2-vitl14", 1024, 24, 16, 0, concat!(base!(), "dinov2_vitl14/dinov2_vitl14_pretrain.pth")),
     official("dinov2-vitl14-reg4", 1024, 24, 16, 4, concat!(base!(), "dinov2_vitl14/dinov2_vitl14_reg4_pretrain.pth")),
+    sam("sam-vitb16", 768, 12, 12, &[2, 5, 8, 11], concat!(sam_base!(), "sam_vit_b_01ec64.pth")),
+    sam("sam-vitl16", 1024, 24, 16, &[5, 11, 17, 23], concat!(sam_base!(), "sam_vit_l_0b3195.pth")),
+    sam("sam-vith16", 1280, 32, 16, &[7, 15, 23, 31], concat!(sam_base!(), "sam_vit_h_4b8939.pth")),
     DEMO,
 ];
 
@@ -62,6 +71,20 @@ const fn official(
 ) -> Network {
     let config = dinov2::Config { patch: 14, width, depth, heads, hidden: 4 * width, registers, position_grid: 37 };
     Network { name, family: Family::DinoV2(config), resolution: 518, licence: "Apache-2.0", url: Some(url) }
+}
+
+/// An official SAM image encoder: patch 16, windows of 14, trained at 1024 pixels (`segment_anything/build_sam.py`).
+const fn sam(
+    name: &'static str,
+    width: usize,
+    depth: usize,
+    heads: usize,
+    global: &'static [usize],
+    url: &'static str,
+) -> Network {
+    let hidden = 4 * width;
+    let config = sam::Config { patch: 16, width, depth, heads, hidden, window: 14, global, position_grid: 64, neck: 256 };
+    Network { name, family: Family::Sam(config), resolution: 1024, licence: "Apache-2.0", url: Some(url) }
 }
 
 /// The network of that name.

@@ -1,6 +1,6 @@
 //! The families of networks, and what each can do: its sizes, how its checkpoints are read, and its two graphs.
 
-use crate::{Error, Weights, checkpoint::Checkpoint, dinov2, onnx::GraphBuilder};
+use crate::{Error, Weights, checkpoint::Checkpoint, dinov2, onnx::GraphBuilder, sam};
 use homolog_core::bundle::{BackboneInfo, Feature};
 use std::collections::BTreeMap;
 
@@ -9,6 +9,8 @@ use std::collections::BTreeMap;
 pub enum Family {
     /// facebookresearch/dinov2.
     DinoV2(dinov2::Config),
+    /// The image encoder of facebookresearch/segment-anything.
+    Sam(sam::Config),
 }
 
 impl Family {
@@ -16,6 +18,7 @@ impl Family {
     pub fn name(&self) -> &'static str {
         match self {
             Family::DinoV2(_) => "dinov2",
+            Family::Sam(_) => "sam",
         }
     }
 
@@ -26,6 +29,9 @@ impl Family {
             Family::DinoV2(dinov2::Config { patch, width, depth, heads, registers, .. }) => {
                 BackboneInfo { name, family, patch, width, depth, heads, registers }
             }
+            Family::Sam(sam::Config { patch, width, depth, heads, .. }) => {
+                BackboneInfo { name, family, patch, width, depth, heads, registers: 0 }
+            }
         }
     }
 
@@ -33,13 +39,16 @@ impl Family {
     pub fn features(&self) -> &'static [Feature] {
         match self {
             Family::DinoV2(_) => &[Feature::PreNorm, Feature::PostNorm],
+            Family::Sam(_) => &[Feature::PreNorm, Feature::Neck],
         }
     }
 
     /// Channels of a descriptor.
-    pub fn channels(&self, _feature: Feature) -> usize {
+    pub fn channels(&self, feature: Feature) -> usize {
         match self {
             Family::DinoV2(config) => config.width,
+            Family::Sam(config) if feature == Feature::Neck => config.neck,
+            Family::Sam(config) => config.width,
         }
     }
 
@@ -48,6 +57,7 @@ impl Family {
     pub fn check(&self) -> Result<(), Error> {
         match self {
             Family::DinoV2(config) => config.check(),
+            Family::Sam(config) => config.check(),
         }
     }
 
@@ -55,6 +65,7 @@ impl Family {
     pub fn original_shapes(&self) -> BTreeMap<String, Vec<usize>> {
         match self {
             Family::DinoV2(config) => dinov2::original_shapes(config),
+            Family::Sam(config) => sam::original_shapes(config),
         }
     }
 
@@ -65,6 +76,7 @@ impl Family {
     pub fn resolve<'a>(&self, checkpoint: &'a Checkpoint, network: &str) -> Result<Weights<'a>, Error> {
         match self {
             Family::DinoV2(config) => dinov2::resolve(checkpoint, config, network),
+            Family::Sam(config) => sam::resolve(checkpoint, config, network),
         }
     }
 
@@ -75,6 +87,7 @@ impl Family {
     pub fn backbone(&self, graph: &mut GraphBuilder, weights: &Weights, split: usize) -> Result<(), Error> {
         match self {
             Family::DinoV2(config) => dinov2::backbone(graph, weights, config, split),
+            Family::Sam(config) => sam::backbone(graph, weights, config, split),
         }
     }
 
@@ -91,6 +104,7 @@ impl Family {
     ) -> Result<(), Error> {
         match self {
             Family::DinoV2(config) => dinov2::head(graph, weights, config, split, feature),
+            Family::Sam(config) => sam::head(graph, weights, config, split, feature),
         }
     }
 }

@@ -45,10 +45,7 @@ pub fn head(
     for block in split..config.depth {
         stream.block(block)?;
     }
-    let all = match feature {
-        Feature::PreNorm => stream.leave(),
-        Feature::PostNorm => stream.leave_normed("norm")?,
-    };
+    let all = if feature == Feature::PostNorm { stream.leave_normed("norm")? } else { stream.leave() };
     let (start, end, axis) = (graph.ints(&[config.prefix() as i64]), graph.ints(&[i64::MAX]), graph.ints(&[1]));
     let patches = graph.node("Slice", &[&all, &start, &end, &axis], &[]);
     let batch = graph.node("Shape", &[&tokens], &[Attribute::Int("end", 1)]);
