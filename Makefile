@@ -16,6 +16,7 @@ help:
 	@echo 'make bench      what our parts cost beside a yardstick, as ratios'
 	@echo 'make setup      fetch ONNX Runtime into .runtime/ (CUDA=1: the CUDA build)'
 	@echo 'make parity     full-size ViT-B/14 against PyTorch: errors, times, memory'
+	@echo "                (PARITY='--name sam-vitb16 --resolutions 1024': another network)"
 	@echo 'make reference  make tests/golden again with PyTorch and transformers'
 	@echo 'make demo       make models/demo again from its seed'
 	@echo 'make openapi    write openapi/openapi.json again'
@@ -45,6 +46,7 @@ lint:
 
 reference: .venv/stamp
 	.venv/bin/python tests/reference/make_golden.py
+	.venv/bin/python tests/reference/make_golden_sam.py
 	.venv/bin/python tests/reference/make_images.py
 
 demo:
@@ -61,4 +63,4 @@ openapi:
 
 parity: setup .venv/stamp
 	$(CARGO) build --release --package homolog-train
-	.venv/bin/python tests/reference/parity_table.py --train target/release/homolog-train --out .cache/parity
+	.venv/bin/python tests/reference/parity_table.py --train target/release/homolog-train --out .cache/parity $(PARITY)

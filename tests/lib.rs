@@ -6,9 +6,12 @@ pub mod service;
 
 use homolog_backbone::{catalog::Network, checkpoint::Checkpoint, export::Options, onnx::Storage};
 use homolog_core::{
-    bundle::{Feature, Manifest, Provenance},
-    geometry::FitMode,
+    bundle::{Bundle, Feature, Manifest, Provenance},
+    geometry::{FitMode, Size},
+    image::Pixels,
 };
+use homolog_engine::{Engine, EngineConfig, ProviderChoice};
+use homolog_train::verify::relative_error;
 use safetensors::SafeTensors;
 use std::path::{Path, PathBuf};
 
@@ -78,4 +81,37 @@ pub fn options(split: usize, feature: Feature, storage: Storage) -> Options {
 pub fn export(network: &Network, checkpoint: &Path, out: &Path, options: &Options) -> Manifest {
     let checkpoint = Checkpoint::open(checkpoint).unwrap();
     homolog_backbone::export::export(network, &checkpoint, out, options, |_| {}).unwrap()
+}
+
+/// Relative errors of a bundle's descriptors to the golden `cases`, at each size (height and width in pixels) of `inputs`, every
+/// image of a batch by itself.
+pub fn errors(bundle: &Path, inputs: &Path, cases: &Path, sizes: &[(usize, usize)]) -> Vec<f64> {
+    let bundle = Bundle::open(bundle).unwrap();
+    let (id, patch) = (bundle.manifest().id.clone(), bundle.manifest().backbone.patch as usize);
+    let feature = match bundle.manifest().feature {
+        Feature::PreNorm => "prenorm",
+        Feature::PostNorm => "postnorm",
+        Feature::Neck => "neck",
+    };
+    let config = EngineConfig { provider: ProviderChoice::Cpu, workers: 1, threads: 1, queue: 8 };
+    let engine = Engine::start(&config, vec![bundle]).unwrap();
+    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    let mut errors = Vec::new();
+    for (height, width) in sizes {
+        let (shape, input) = tensor(inputs, &format!("{height}x{width}.input"));
+        let (_, expected) = tensor(cases, &format!("{height}x{width}.{feature}"));
+        let (one_in, one_out) = (input.len() / shape[0], expected.len() / shape[0]);
+        for (input, expected) in input.chunks(one_in).zip(expected.chunks(one_out)) {
+            let pixels = Pixels::from_chw(Size::new(*width as u32, *height as u32), input.to_vec()).unwrap();
+            let map = runtime.block_on(engine.describe(engine.model(&id).unwrap(), pixels)).unwrap();
+            assert_eq!((map.grid().height, map.grid().width), (height / patch, width / patch));
+            errors.push(relative_error(map.data(), expected).unwrap());
+        }
+    }
+    errors
+}
+
+/// Requires every error to be at most `bound`.
+pub fn assert_below(errors: &[f64], bound: f64) {
+    assert!(errors.iter().all(|error| *error <= bound), "{errors:?} above {bound}");
 }

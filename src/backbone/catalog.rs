@@ -83,7 +83,8 @@ const fn sam(
     url: &'static str,
 ) -> Network {
     let hidden = 4 * width;
-    let config = sam::Config { patch: 16, width, depth, heads, hidden, window: 14, global, position_grid: 64, neck: 256 };
+    let config =
+        sam::Config { patch: 16, width, depth, heads, hidden, window: 14, global, position_grid: 64, neck: 256 };
     Network { name, family: Family::Sam(config), resolution: 1024, licence: "Apache-2.0", url: Some(url) }
 }
 

@@ -1,4 +1,4 @@
-"""The PyTorch half of `make parity`: full-size DINOv2 with seeded random weights, its features, time and memory.
+"""The PyTorch half of `make parity`: a full-size network with seeded random weights, its features, time and memory.
 
     parity.py prepare --name dinov2-vitb14 --out DIR       DIR/original.pth, unless it is there
     parity.py run --name dinov2-vitb14 --dir DIR --resolution 518 [--threads 2] [--repeat 3] [--json]
@@ -17,8 +17,12 @@ from pathlib import Path
 import torch
 
 import dinov2
-from dinov2 import CONFIGS, write_safetensors
+import sam
+from dinov2 import write_safetensors
 
+# A family's module has CONFIGS by name, random_state(config, seed, sharp) and forward(state, config, images, split).
+FAMILIES = (dinov2, sam)
+NETWORKS = {name: (family, config) for family in FAMILIES for name, config in family.CONFIGS.items()}
 SPLIT = 4
 SEED = 14
 
@@ -30,7 +34,8 @@ def prepare(arguments):
     arguments.out.mkdir(parents=True, exist_ok=True)
     # never leaves half a file under the final name
     partial = path.with_suffix(".partial")
-    torch.save(dinov2.random_state(CONFIGS[arguments.name], SEED, sharp=False), partial)
+    family, config = NETWORKS[arguments.name]
+    torch.save(family.random_state(config, SEED, sharp=False), partial)
     partial.rename(path)
 
 
@@ -44,7 +49,7 @@ def peak_rss_mib():
 
 
 def run(arguments):
-    config, resolution = CONFIGS[arguments.name], arguments.resolution
+    (family, config), resolution = NETWORKS[arguments.name], arguments.resolution
     if resolution % config.patch:
         raise SystemExit(f"the resolution {resolution} is no multiple of the patch, {config.patch}")
     torch.set_num_threads(arguments.threads)
@@ -56,12 +61,12 @@ def run(arguments):
     with torch.inference_mode():
         for _ in range(1 + arguments.repeat):
             start = time.perf_counter()
-            features = dinov2.forward(state, config, images, SPLIT)
+            features = family.forward(state, config, images, SPLIT)
             milliseconds.append((time.perf_counter() - start) * 1000)
     peak = peak_rss_mib()  # before the file is written, which is not part of the measurement
-    assert features.postnorm.isfinite().all()
+    assert features.prenorm.isfinite().all()
 
-    tensors = dict(input=images, tokens=features.tokens, prenorm=features.prenorm, postnorm=features.postnorm)
+    tensors = dict(input=images) | vars(features)
     metadata = config.metadata(split=SPLIT, name=arguments.name, torch=torch.__version__)
     write_safetensors(arguments.dir / f"golden-{resolution}.safetensors", tensors, metadata)
 
@@ -83,7 +88,7 @@ def main():
     for command in (prepare, run):
         sub = commands.add_parser(command.__name__)
         sub.set_defaults(command=command)
-        sub.add_argument("--name", choices=CONFIGS, required=True)
+        sub.add_argument("--name", choices=NETWORKS, required=True)
         if command is prepare:
             sub.add_argument("--out", type=Path, required=True)
             continue

@@ -1,7 +1,7 @@
-"""`make parity`: ViT-B/14 at full size, PyTorch and Homolog side by side, as a table.
+"""`make parity`: a network at full size, PyTorch and Homolog side by side, as a table.
 
 Every measurement is a process of its own, so that peak memory is that program's alone. Weights are random, under the official
-names in an official-style .pth; the expected descriptors are those of the official formula (dinov2.py beside this file).
+names in an official-style .pth; the expected descriptors are those of the official formula (dinov2.py and sam.py beside this file).
 """
 
 import argparse

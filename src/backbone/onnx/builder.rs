@@ -127,9 +127,8 @@ impl GraphBuilder {
         let result = body(self, &turn)?;
         self.push_node("Identity", "", &[&goes_on], vec![still_goes_on.clone()], &[]);
         let scalar = |name: &str, dtype| value_info(name, dtype, &[]);
-        let floats = proto::TypeProto {
-            tensor_type: Some(proto::TensorTypeProto { elem_type: data_type::FLOAT, shape: None }),
-        };
+        let floats =
+            proto::TypeProto { tensor_type: Some(proto::TensorTypeProto { elem_type: data_type::FLOAT, shape: None }) };
         let result = proto::ValueInfoProto { name: result, r#type: Some(floats) };
         let inside = proto::GraphProto {
             name: turn.clone(),

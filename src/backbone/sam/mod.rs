@@ -48,7 +48,8 @@ impl Config {
         let sizes = [patch as usize, width, depth, heads, hidden, window, position_grid, neck];
         let divided = heads > 0 && width.is_multiple_of(heads);
         if sizes.contains(&0) || !divided || global.iter().any(|block| *block >= depth) {
-            let reason = format!("{self:?} has a zero size, a width that its heads do not divide or a block it has not");
+            let reason =
+                format!("{self:?} has a zero size, a width that its heads do not divide or a block it has not");
             return Err(Error::Option { field: "network", reason });
         }
         Ok(())

@@ -90,7 +90,10 @@ proptest! {
 fn pad_scales_the_long_side_as_sam_does() {
     // ResizeLongestSide.get_preprocess_shape: int(480 · 1024/640 + 0.5) = 768; 333 · 1024/1000 = 340.99 → 341
     let padded = fit(FitMode::Pad, 640, 480, 1024, 16);
-    assert_eq!((padded.input(), padded.content(), padded.offset()), (Size::new(1024, 1024), Size::new(1024, 768), (0, 0)));
+    assert_eq!(
+        (padded.input(), padded.content(), padded.offset()),
+        (Size::new(1024, 1024), Size::new(1024, 768), (0, 0))
+    );
     assert_eq!(padded.content_tokens(), (0..48, 0..64));
     assert_eq!(padded.to_token(Point::new(640.0, 480.0)), Point::new(64.0, 48.0));
     let padded = fit(FitMode::Pad, 333, 1000, 1024, 16);
