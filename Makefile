@@ -16,6 +16,7 @@ help:
 	@echo 'make bench      what our parts cost beside a yardstick, as ratios'
 	@echo 'make setup      fetch ONNX Runtime into .runtime/ (CUDA=1: the CUDA build)'
 	@echo 'make parity     full-size ViT-B against PyTorch: errors, times, memory'
+	@echo "                (PARITY='--name dinov2-vits14 --resolutions 518': another network)"
 	@echo 'make parity-published  the released DINOv3 weights (HOMOLOG_DINOV3=FILE) against the published values'
 	@echo 'make reference  make tests/golden again with PyTorch and transformers'
 	@echo 'make demo       make models/demo again from its seed'
@@ -47,6 +48,7 @@ lint:
 reference: .venv/stamp
 	.venv/bin/python tests/reference/make_golden.py
 	.venv/bin/python tests/reference/make_golden_dinov3.py
+	.venv/bin/python tests/reference/make_golden_sam.py
 	.venv/bin/python tests/reference/make_images.py
 	.venv/bin/python tests/reference/make_examples.py
 
@@ -64,9 +66,7 @@ openapi:
 
 parity: setup .venv/stamp
 	$(CARGO) build --release --package homolog-train
-	.venv/bin/python tests/reference/parity_table.py --train target/release/homolog-train --out .cache/parity
-	.venv/bin/python tests/reference/parity_table.py --train target/release/homolog-train --out .cache/parity \
-		--name dinov3-vitb16 --resolutions 512
+	.venv/bin/python tests/reference/parity_table.py --train target/release/homolog-train --out .cache/parity $(PARITY)
 
 COCO_PHOTO := http://images.cocodataset.org/val2017/000000039769.jpg
 COCO_TENSOR := $(CURDIR)/.cache/published/coco-39769.safetensors

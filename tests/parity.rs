@@ -60,7 +60,11 @@ impl Tiny {
         let mut errors = Vec::new();
         for (height, width) in self.sizes {
             let (shape, input) = tensor(&golden(self.inputs), &format!("{height}x{width}.input"));
-            let name = if feature == Feature::PreNorm { "prenorm" } else { "postnorm" };
+            let name = match feature {
+                Feature::PreNorm => "prenorm",
+                Feature::PostNorm => "postnorm",
+                Feature::Neck => "neck",
+            };
             let (_, expected) = tensor(&cases, &format!("{height}x{width}.{name}"));
             let (one_in, one_out) = (input.len() / shape[0], expected.len() / shape[0]);
             for (input, expected) in input.chunks(one_in).zip(expected.chunks(one_out)) {

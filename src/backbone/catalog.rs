@@ -1,6 +1,6 @@
 //! The networks known by name. A further network of a known family is one more entry here.
 
-use crate::{Error, Family, Mlp, dinov2, dinov3};
+use crate::{Error, Family, Mlp, dinov2, dinov3, sam};
 use homolog_core::bundle::Feature;
 
 /// A network that can be exported by its name.
@@ -64,6 +64,12 @@ macro_rules! base {
     };
 }
 
+macro_rules! sam_base {
+    () => {
+        "https://dl.fbaipublicfiles.com/segment_anything/"
+    };
+}
+
 /// All networks.
 pub const NETWORKS: &[Network] = &[
     dinov2(
@@ -114,6 +120,9 @@ pub const NETWORKS: &[Network] = &[
     dinov3("dinov3-vits16plus", Vit { mlp: Mlp::SwiGlu, ..VIT_S }),
     dinov3("dinov3-vitb16", VIT_B),
     dinov3("dinov3-vitl16", VIT_L),
+    sam("sam-vitb16", 768, 12, 12, &[2, 5, 8, 11], concat!(sam_base!(), "sam_vit_b_01ec64.pth")),
+    sam("sam-vitl16", 1024, 24, 16, &[5, 11, 17, 23], concat!(sam_base!(), "sam_vit_l_0b3195.pth")),
+    sam("sam-vith16", 1280, 32, 16, &[7, 15, 23, 31], concat!(sam_base!(), "sam_vit_h_4b8939.pth")),
     DEMO,
 ];
 
@@ -171,6 +180,28 @@ const fn dinov3(name: &'static str, size: Vit) -> Network {
         feature: Feature::PostNorm,
         licence: "LicenseRef-DINOv3",
         origin: Origin::Gated { ask: DINOV3_PAGES },
+    }
+}
+
+/// An official SAM image encoder: patch 16, windows of 14, trained at 1024 pixels (`segment_anything/build_sam.py`).
+const fn sam(
+    name: &'static str,
+    width: usize,
+    depth: usize,
+    heads: usize,
+    global: &'static [usize],
+    url: &'static str,
+) -> Network {
+    let hidden = 4 * width;
+    let config =
+        sam::Config { patch: 16, width, depth, heads, hidden, window: 14, global, position_grid: 64, neck: 256 };
+    Network {
+        name,
+        family: Family::Sam(config),
+        resolution: 1024,
+        feature: Feature::PreNorm,
+        licence: "Apache-2.0",
+        origin: Origin::Url { url, sha256: None },
     }
 }
 

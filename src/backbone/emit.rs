@@ -18,7 +18,7 @@ pub(crate) struct Stream<'g, 'w> {
     /// What turns q and k, in families with rotary positions.
     pub rotary: Option<Rotary>,
     /// `[batch, tokens, width]` as a shape tensor.
-    shape: Value,
+    pub shape: Value,
     x: Value,
     pending: Option<Value>,
 }
@@ -61,7 +61,7 @@ impl<'g, 'w> Stream<'g, 'w> {
     }
 
     /// LayerNorm of the stream, after adding what is pending.
-    fn norm(&mut self, name: &str) -> Result<Value, Error> {
+    pub fn norm(&mut self, name: &str) -> Result<Value, Error> {
         let gamma = self.weight(&format!("{name}.weight"))?;
         let beta = self.weight(&format!("{name}.bias"))?;
         let epsilon = Attribute::Float("epsilon", self.epsilon);
@@ -82,6 +82,11 @@ impl<'g, 'w> Stream<'g, 'w> {
         })
     }
 
+    /// Adds what a branch gave, `[batch · tokens, width]`.
+    pub fn add(&mut self, branch: Value) {
+        self.pending = Some(branch);
+    }
+
     /// One block: attention and MLP, each behind a norm, each scaled by its LayerScale (folded into the last product). What the
     /// family's names hold says which MLP it is and which products have a bias.
     pub fn block(&mut self, index: usize) -> Result<(), Error> {
@@ -100,7 +105,7 @@ impl<'g, 'w> Stream<'g, 'w> {
         let rows = self.graph.ints(&[-1, width as i64]);
         let attended = self.graph.node("Reshape", &[&attended, &rows], &[]);
         let branch = self.linear(&name("attn.proj"), &attended, Some(&name("ls1.gamma")))?;
-        self.pending = Some(branch);
+        self.add(branch);
 
         let normed = self.norm(&name("norm2"))?;
         let (hidden, last) = if self.weights.has(&name("mlp.w3.weight")) {
@@ -113,7 +118,8 @@ impl<'g, 'w> Stream<'g, 'w> {
             let hidden = self.linear(&name("mlp.fc1"), &normed, None)?;
             (self.graph.node("Gelu", &[&hidden], &[]), "mlp.fc2")
         };
-        self.pending = Some(self.linear(&name(last), &hidden, Some(&name("ls2.gamma")))?);
+        let branch = self.linear(&name(last), &hidden, Some(&name("ls2.gamma")))?;
+        self.add(branch);
         Ok(())
     }
 
@@ -127,7 +133,7 @@ impl<'g, 'w> Stream<'g, 'w> {
 
     /// `x · Wᵀ + b` as one `Gemm`, whose bias, if there is one, is fused; a LayerScale `gamma` multiplies the outputs, that is,
     /// the rows of W.
-    fn linear(&mut self, name: &str, input: &str, gamma: Option<&str>) -> Result<Value, Error> {
+    pub fn linear(&mut self, name: &str, input: &str, gamma: Option<&str>) -> Result<Value, Error> {
         let bias = format!("{name}.bias");
         let mut weight = self.weights.get(&format!("{name}.weight"))?;
         let mut shift = self.weights.has(&bias).then(|| self.weights.get(&bias)).transpose()?;
@@ -159,7 +165,7 @@ fn scale_rows(tensor: &mut Tensor, gamma: &Tensor) {
 }
 
 /// `[out, in]` as PyTorch keeps it → `[in, out]` as the product reads it, once here rather than on every run.
-fn transposed(weight: &Tensor) -> Tensor {
+pub(crate) fn transposed(weight: &Tensor) -> Tensor {
     let (out, input) = (weight.shape[0], weight.shape[1]);
     let mut data = vec![0.0; weight.data.len()];
     for (o, row) in weight.data.chunks_exact(input).enumerate() {

@@ -1,6 +1,6 @@
 //! The families of networks, and what each can do: its sizes, how its checkpoints are read, and its two graphs.
 
-use crate::{Error, Weights, checkpoint::Checkpoint, dinov2, dinov3, onnx::GraphBuilder};
+use crate::{Error, Weights, checkpoint::Checkpoint, dinov2, dinov3, onnx::GraphBuilder, sam};
 use homolog_core::bundle::{BackboneInfo, Feature};
 use std::collections::BTreeMap;
 
@@ -11,6 +11,8 @@ pub enum Family {
     DinoV2(dinov2::Config),
     /// facebookresearch/dinov3.
     DinoV3(dinov3::Config),
+    /// The image encoder of facebookresearch/segment-anything.
+    Sam(sam::Config),
 }
 
 /// The MLP of a block.
@@ -28,6 +30,7 @@ impl Family {
         match self {
             Family::DinoV2(_) => "dinov2",
             Family::DinoV3(_) => "dinov3",
+            Family::Sam(_) => "sam",
         }
     }
 
@@ -41,6 +44,9 @@ impl Family {
             Family::DinoV3(dinov3::Config { patch, width, depth, heads, registers, .. }) => {
                 BackboneInfo { name, family, patch, width, depth, heads, registers }
             }
+            Family::Sam(sam::Config { patch, width, depth, heads, .. }) => {
+                BackboneInfo { name, family, patch, width, depth, heads, registers: 0 }
+            }
         }
     }
 
@@ -49,14 +55,17 @@ impl Family {
         match self {
             Family::DinoV2(_) => &[Feature::PreNorm, Feature::PostNorm],
             Family::DinoV3(_) => &[Feature::PostNorm, Feature::PreNorm],
+            Family::Sam(_) => &[Feature::PreNorm, Feature::Neck],
         }
     }
 
     /// Channels of a descriptor.
-    pub fn channels(&self, _feature: Feature) -> usize {
+    pub fn channels(&self, feature: Feature) -> usize {
         match self {
             Family::DinoV2(config) => config.width,
             Family::DinoV3(config) => config.width,
+            Family::Sam(config) if feature == Feature::Neck => config.neck,
+            Family::Sam(config) => config.width,
         }
     }
 
@@ -66,6 +75,7 @@ impl Family {
         match self {
             Family::DinoV2(config) => config.check(),
             Family::DinoV3(config) => config.check(),
+            Family::Sam(config) => config.check(),
         }
     }
 
@@ -74,6 +84,7 @@ impl Family {
         match self {
             Family::DinoV2(config) => dinov2::original_shapes(config),
             Family::DinoV3(config) => dinov3::original_shapes(config),
+            Family::Sam(config) => sam::original_shapes(config),
         }
     }
 
@@ -85,6 +96,7 @@ impl Family {
         match self {
             Family::DinoV2(config) => dinov2::resolve(checkpoint, config, network),
             Family::DinoV3(config) => dinov3::resolve(checkpoint, config, network),
+            Family::Sam(config) => sam::resolve(checkpoint, config, network),
         }
     }
 
@@ -96,6 +108,7 @@ impl Family {
         match self {
             Family::DinoV2(config) => dinov2::backbone(graph, weights, config, split),
             Family::DinoV3(config) => dinov3::backbone(graph, weights, config, split),
+            Family::Sam(config) => sam::backbone(graph, weights, config, split),
         }
     }
 
@@ -113,6 +126,7 @@ impl Family {
         match self {
             Family::DinoV2(config) => dinov2::head(graph, weights, config, split, feature),
             Family::DinoV3(config) => dinov3::head(graph, weights, config, split, feature),
+            Family::Sam(config) => sam::head(graph, weights, config, split, feature),
         }
     }
 }

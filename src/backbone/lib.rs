@@ -3,7 +3,7 @@
 //!
 //! - [`catalog`]: the networks known by name, one entry each;
 //! - [`checkpoint`]: `.pth` and `.safetensors` files as named tensors, nothing in them executed;
-//! - [`Family`]: what a family can do; [`dinov2`], [`dinov3`]: its sizes, the names its tensors go by, its graph;
+//! - [`Family`]: what a family can do; [`dinov2`], [`dinov3`], [`sam`]: its sizes, the names its tensors go by, its graph;
 //! - [`onnx`]: a writer of ONNX files with weights as external data;
 //! - [`export`]: checkpoint in, bundle folder out;
 //! - [`random`]: checkpoints of random weights, for the demo bundle and for tests.
@@ -20,6 +20,8 @@ pub mod export;
 mod family;
 pub mod onnx;
 pub mod random;
+mod resample;
+pub mod sam;
 mod tokens;
 mod weights;
 

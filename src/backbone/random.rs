@@ -23,7 +23,8 @@ pub fn weights(family: &Family, seed: u64) -> Checkpoint {
         let inputs: usize = shape.iter().skip(1).product();
         let data = match name.as_str() {
             name if name.ends_with("gamma") => vec![0.1; count],
-            name if name.contains("norm") && name.ends_with("weight") => vec![1.0; count],
+            // The norms'; no other weight has one axis.
+            name if name.ends_with("weight") && shape.len() == 1 => vec![1.0; count],
             name if name.ends_with("bias") => vec![0.0; count],
             name if name.ends_with("embed") || name.ends_with("token") || name.ends_with("tokens") => {
                 normal(&mut random, 0.02, count)

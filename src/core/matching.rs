@@ -75,7 +75,7 @@ pub struct Candidate {
 /// Finds each keypoint of the source in the target.
 ///
 /// The raw source map is sampled at the keypoint and normalised, compared with every normalised token of the target, and the
-/// matcher reads the place off the similarities. Tokens of letterbox padding take no part (see [`Fit::content_tokens`]).
+/// matcher reads the place off the similarities. Tokens of the padding take no part (see [`Fit::content_tokens`]).
 /// Candidates keep a distance of more than the matcher's [`radius`](Matcher::radius) from each other. For the cycle error
 /// the raw target map is sampled at the prediction and matched into the source by the same matcher.
 ///

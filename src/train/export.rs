@@ -43,7 +43,7 @@ pub struct BundleArgs {
     /// How weights are stored.
     #[arg(long, value_enum, default_value_t = StorageArg::Fp32)]
     pub storage: StorageArg,
-    /// How images are fitted: squash, letterbox or aspect.
+    /// How images are fitted: squash, letterbox, pad or aspect.
     #[arg(long, default_value_t = FitMode::Squash)]
     pub fit: FitMode,
     /// Sides that may be asked for, in pixels, each a multiple of the patch [default: half, seven eighths and all of the
@@ -58,10 +58,12 @@ pub struct BundleArgs {
 /// Which features are the descriptors.
 #[derive(Clone, Copy, Debug, ValueEnum)]
 pub enum FeatureArg {
-    /// The last block's output before the final norm.
+    /// The last block's output before the final norm; SAM, which has no such norm: the last block's output.
     PreNorm,
     /// After the final norm.
     PostNorm,
+    /// SAM's neck, 256 channels.
+    Neck,
 }
 
 /// How weights are stored.
@@ -78,6 +80,7 @@ impl From<FeatureArg> for Feature {
         match argument {
             FeatureArg::PreNorm => Feature::PreNorm,
             FeatureArg::PostNorm => Feature::PostNorm,
+            FeatureArg::Neck => Feature::Neck,
         }
     }
 }

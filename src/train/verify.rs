@@ -22,7 +22,7 @@ use std::{
 pub struct VerifyArgs {
     /// The bundle folder.
     pub bundle: PathBuf,
-    /// Tensors `input` [1, 3, H, W] and `prenorm` or `postnorm` [1, h, w, C] of another implementation (safetensors): the
+    /// Tensors `input` [1, 3, H, W] and `prenorm`, `postnorm` or `neck` [1, h, w, C] of another implementation (safetensors): the
     /// descriptors are compared with them instead of being run on grey images.
     #[arg(long)]
     pub golden: Option<PathBuf>,
@@ -175,6 +175,7 @@ impl Golden {
         let (_, expected) = tensor(match manifest.feature {
             Feature::PreNorm => "prenorm",
             Feature::PostNorm => "postnorm",
+            Feature::Neck => "neck",
         })?;
         let input = Pixels::from_chw(Size::new(width as u32, height as u32), input)?;
         Ok(Golden { input, expected })

@@ -18,23 +18,25 @@ import torch
 
 import dinov2
 import dinov3
+import sam
 from dinov2 import write_safetensors
 
-# A family is a module with CONFIGS, random_state and forward.
-FAMILIES = {name: family for family in (dinov2, dinov3) for name in family.CONFIGS}
-
+# A family's module has CONFIGS by name, random_state(config, seed, sharp) and forward(state, config, images, split).
+FAMILIES = (dinov2, dinov3, sam)
+NETWORKS = {name: (family, config) for family in FAMILIES for name, config in family.CONFIGS.items()}
 SPLIT = 4
 SEED = 14
 
 
 def prepare(arguments):
-    family, path = FAMILIES[arguments.name], arguments.out / "original.pth"
+    path = arguments.out / "original.pth"
     if path.exists():
         return
     arguments.out.mkdir(parents=True, exist_ok=True)
     # never leaves half a file under the final name
     partial = path.with_suffix(".partial")
-    torch.save(family.random_state(family.CONFIGS[arguments.name], SEED, sharp=False), partial)
+    family, config = NETWORKS[arguments.name]
+    torch.save(family.random_state(config, SEED, sharp=False), partial)
     partial.rename(path)
 
 
@@ -48,8 +50,7 @@ def peak_rss_mib():
 
 
 def run(arguments):
-    family, resolution = FAMILIES[arguments.name], arguments.resolution
-    config = family.CONFIGS[arguments.name]
+    (family, config), resolution = NETWORKS[arguments.name], arguments.resolution
     if resolution % config.patch:
         raise SystemExit(f"the resolution {resolution} is no multiple of the patch, {config.patch}")
     torch.set_num_threads(arguments.threads)
@@ -64,9 +65,9 @@ def run(arguments):
             features = family.forward(state, config, images, SPLIT)
             milliseconds.append((time.perf_counter() - start) * 1000)
     peak = peak_rss_mib()  # before the file is written, which is not part of the measurement
-    assert features.postnorm.isfinite().all()
+    assert features.prenorm.isfinite().all()
 
-    tensors = dict(input=images, tokens=features.tokens, prenorm=features.prenorm, postnorm=features.postnorm)
+    tensors = dict(input=images) | vars(features)
     metadata = config.metadata(split=SPLIT, name=arguments.name, torch=torch.__version__)
     write_safetensors(arguments.dir / f"golden-{resolution}.safetensors", tensors, metadata)
 
@@ -88,7 +89,7 @@ def main():
     for command in (prepare, run):
         sub = commands.add_parser(command.__name__)
         sub.set_defaults(command=command)
-        sub.add_argument("--name", choices=FAMILIES, required=True)
+        sub.add_argument("--name", choices=NETWORKS, required=True)
         if command is prepare:
             sub.add_argument("--out", type=Path, required=True)
             continue

@@ -1,7 +1,7 @@
 """`make parity`: a network at full size, PyTorch and Homolog side by side, as a table.
 
 Every measurement is a process of its own, so that peak memory is that program's alone. Weights are random, under the official
-names in an official-style .pth; the expected descriptors are those of the official formula (FAMILIES of parity.py beside this file).
+names in an official-style .pth; the expected descriptors are those of the official formula (NETWORKS of parity.py beside this file).
 """
 
 import argparse
@@ -25,36 +25,45 @@ def call(command):
     return json.loads(lines[-1]) if lines and lines[-1][0] in "[{" else None
 
 
+# The networks of the paper, at their usual resolutions.
+USUAL = {"dinov2-vitb14": [518, 448], "dinov3-vitb16": [512], "sam-vitb16": [1024]}
+
+
+def rows(arguments, name, resolutions):
+    folder = arguments.out / name
+    folder.mkdir(parents=True, exist_ok=True)
+    reference = [sys.executable, HERE / "parity.py"]
+    call([*reference, "prepare", "--name", name, "--out", folder])
+    bundle = folder / "bundle"
+    shutil.rmtree(bundle, ignore_errors=True)
+    sides = ",".join(map(str, sorted(resolutions)))
+    call([arguments.train, "export", name, "--weights", folder / "original.pth", "--out", bundle, "--resolutions", sides])
+    for side in resolutions:
+        common = ["--threads", arguments.threads, "--repeat", arguments.repeat, "--json"]
+        theirs = call([*reference, "run", "--name", name, "--dir", folder, "--resolution", side, *common])
+        [ours] = call([arguments.train, "verify", bundle, "--golden", folder / f"golden-{side}.safetensors",
+                       "--provider", "cpu", *common])
+        ratio = theirs["milliseconds"] / ours["milliseconds"]
+        print(f"| {name} | {side}×{side} | {ours['relative_error']:.1e} | {theirs['milliseconds']:.0f} | "
+              f"{ours['milliseconds']:.0f} | {ratio:.2f}× | {theirs['peak_rss_mib']:.0f} | {ours['peak_rss_mib']} |", flush=True)
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--train", type=pathlib.Path, required=True, help="the homolog-train binary")
     parser.add_argument("--out", type=pathlib.Path, required=True, help="folder for weights, bundles and tensors")
-    parser.add_argument("--name", choices=parity.FAMILIES, default="dinov2-vitb14")
-    parser.add_argument("--resolutions", type=int, nargs="+", default=[518, 448])
+    parser.add_argument("--name", choices=parity.NETWORKS, help="one network instead of the usual three")
+    parser.add_argument("--resolutions", type=int, nargs="+", help="its resolutions, in pixels")
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--repeat", type=int, default=3)
     arguments = parser.parse_args()
-
-    folder = arguments.out / arguments.name
-    folder.mkdir(parents=True, exist_ok=True)
-    reference = [sys.executable, HERE / "parity.py"]
-    call([*reference, "prepare", "--name", arguments.name, "--out", folder])
-    bundle = folder / "bundle"
-    shutil.rmtree(bundle, ignore_errors=True)
-    sides = ",".join(map(str, sorted(arguments.resolutions)))
-    call([arguments.train, "export", arguments.name, "--weights", folder / "original.pth", "--out", bundle,
-          "--resolutions", sides])
-
+    if bool(arguments.name) != bool(arguments.resolutions):
+        parser.error("--name and --resolutions go together")
+    networks = {arguments.name: arguments.resolutions} if arguments.name else USUAL
     print("| network | input | relative error | PyTorch ms | Homolog ms | ratio | PyTorch MiB | Homolog MiB |")
     print("|---|---|---|---|---|---|---|---|")
-    for side in arguments.resolutions:
-        common = ["--threads", arguments.threads, "--repeat", arguments.repeat, "--json"]
-        theirs = call([*reference, "run", "--name", arguments.name, "--dir", folder, "--resolution", side, *common])
-        [ours] = call([arguments.train, "verify", bundle, "--golden", folder / f"golden-{side}.safetensors",
-                       "--provider", "cpu", *common])
-        ratio = theirs["milliseconds"] / ours["milliseconds"]
-        print(f"| {arguments.name} | {side}×{side} | {ours['relative_error']:.1e} | {theirs['milliseconds']:.0f} | "
-              f"{ours['milliseconds']:.0f} | {ratio:.2f}× | {theirs['peak_rss_mib']:.0f} | {ours['peak_rss_mib']} |", flush=True)
+    for name, resolutions in networks.items():
+        rows(arguments, name, resolutions)
 
 
 if __name__ == "__main__":

@@ -36,10 +36,7 @@ pub fn head(
     for block in split..config.depth {
         stream.block(block)?;
     }
-    let all = match feature {
-        Feature::PreNorm => stream.leave(),
-        Feature::PostNorm => stream.leave_normed("norm")?,
-    };
+    let all = if feature == Feature::PostNorm { stream.leave_normed("norm")? } else { stream.leave() };
     tokens::descriptors(graph, &all, &inputs, config.prefix(), config.width);
     Ok(())
 }

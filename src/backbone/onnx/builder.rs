@@ -41,6 +41,8 @@ pub enum Attribute<'a> {
     Ints(&'a str, &'a [i64]),
     /// A text.
     Text(&'a str, &'a str),
+    /// What an operator runs by itself: the body of a loop.
+    Graph(&'a str, &'a proto::GraphProto),
 }
 
 /// One graph on its way to a file.
@@ -106,6 +108,37 @@ impl GraphBuilder {
             .collect();
         self.push_node(op, domain, inputs, outputs.clone(), attributes);
         outputs
+    }
+
+    /// Emits a loop: what `body` emits is run `times` (a `[1]` tensor of integers) times over. It is given the number of its
+    /// turn, a scalar from 0, and may read every value made before, but no weight of its own. The turns' results are of one
+    /// shape; they come stacked along a new first axis.
+    ///
+    /// # Errors
+    /// Those of `body`.
+    pub fn repeat(
+        &mut self,
+        times: &str,
+        body: impl FnOnce(&mut GraphBuilder, &str) -> Result<Value, Error>,
+    ) -> Result<Value, Error> {
+        let names = ["turn", "goes_on", "still_goes_on"].map(|name| format!("Loop_{}_{name}", self.nodes));
+        let [turn, goes_on, still_goes_on] = names;
+        let outside = std::mem::take(&mut self.graph.node);
+        let result = body(self, &turn)?;
+        self.push_node("Identity", "", &[&goes_on], vec![still_goes_on.clone()], &[]);
+        let scalar = |name: &str, dtype| value_info(name, dtype, &[]);
+        let floats =
+            proto::TypeProto { tensor_type: Some(proto::TensorTypeProto { elem_type: data_type::FLOAT, shape: None }) };
+        let result = proto::ValueInfoProto { name: result, r#type: Some(floats) };
+        let inside = proto::GraphProto {
+            name: turn.clone(),
+            node: std::mem::replace(&mut self.graph.node, outside),
+            input: vec![scalar(&turn, data_type::INT64), scalar(&goes_on, data_type::BOOL)],
+            output: vec![scalar(&still_goes_on, data_type::BOOL), result],
+            ..Default::default()
+        };
+        // An empty name: no condition but the number of turns.
+        Ok(self.node("Loop", &[times, ""], &[Attribute::Graph("body", &inside)]))
     }
 
     fn push_node(&mut self, op: &str, domain: &str, inputs: &[&str], output: Vec<Value>, attributes: &[Attribute]) {
@@ -228,6 +261,9 @@ fn attribute(attribute: &Attribute) -> AttributeProto {
         Attribute::Float(name, value) => AttributeProto { f: Some(*value), ..made(name, attribute_type::FLOAT) },
         Attribute::Int(name, value) => AttributeProto { i: Some(*value), ..made(name, attribute_type::INT) },
         Attribute::Ints(name, values) => AttributeProto { ints: values.to_vec(), ..made(name, attribute_type::INTS) },
+        Attribute::Graph(name, value) => {
+            AttributeProto { g: Some((*value).clone()), ..made(name, attribute_type::GRAPH) }
+        }
         Attribute::Text(name, value) => {
             AttributeProto { s: Some(value.as_bytes().to_vec()), ..made(name, attribute_type::STRING) }
         }

@@ -89,10 +89,13 @@ pub struct BackboneInfo {
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Feature {
-    /// The last block's output before the final norm (SD-DINO, GeoAware-SC, DIY-SC).
+    /// The last block's output before the final norm (SD-DINO, GeoAware-SC, DIY-SC); of SAM, which has no final norm, the last
+    /// block's output as it is (Probe3D).
     PreNorm,
     /// After the final norm (`x_norm_patchtokens`).
     PostNorm,
+    /// After SAM's neck of two convolutions, which its mask decoder reads.
+    Neck,
 }
 
 impl fmt::Display for Feature {
@@ -100,6 +103,7 @@ impl fmt::Display for Feature {
         f.write_str(match self {
             Feature::PreNorm => "pre_norm",
             Feature::PostNorm => "post_norm",
+            Feature::Neck => "neck",
         })
     }
 }

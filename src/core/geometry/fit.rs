@@ -19,6 +19,8 @@ pub enum FitMode {
     Squash,
     /// The long side to the resolution, the rest of the square filled with zeros after normalising, the picture in the middle.
     Letterbox,
+    /// As letterbox, with the picture in the top-left corner, as SAM was trained (`ResizeLongestSide` and `Sam.preprocess`).
+    Pad,
     /// The long side to the resolution, both sides rounded to whole patches; no filling, and almost no distortion.
     Aspect,
 }
@@ -28,6 +30,7 @@ impl fmt::Display for FitMode {
         f.write_str(match self {
             FitMode::Squash => "squash",
             FitMode::Letterbox => "letterbox",
+            FitMode::Pad => "pad",
             FitMode::Aspect => "aspect",
         })
     }
@@ -40,10 +43,13 @@ impl FromStr for FitMode {
         match text {
             "squash" => Ok(FitMode::Squash),
             "letterbox" => Ok(FitMode::Letterbox),
+            "pad" => Ok(FitMode::Pad),
             "aspect" => Ok(FitMode::Aspect),
-            _ => {
-                Err(Error::UnknownChoice { what: "fit", found: text.to_owned(), choices: "squash, letterbox, aspect" })
-            }
+            _ => Err(Error::UnknownChoice {
+                what: "fit",
+                found: text.to_owned(),
+                choices: "squash, letterbox, pad, aspect",
+            }),
         }
     }
 }
@@ -68,6 +74,7 @@ impl Fit {
     /// - squash: the canvas is `resolution` squared, and so is the content.
     /// - letterbox: the same canvas; the content's long side is `resolution`, the short side `short · resolution / long`
     ///   rounded to the nearest px (halves up, at least 1), centred at whole px (the odd px goes to the right or the bottom).
+    /// - pad: as letterbox, but at the top-left corner, all filling to the right or the bottom.
     /// - aspect: the long side is `resolution`, the short side `short · resolution / long` rounded to the nearest multiple
     ///   of `patch` (halves up, at least one patch).
     ///
@@ -87,10 +94,13 @@ impl Fit {
         };
         let (input, content) = match mode {
             FitMode::Squash => (square, square),
-            FitMode::Letterbox => (square, sides(1)),
+            FitMode::Letterbox | FitMode::Pad => (square, sides(1)),
             FitMode::Aspect => (sides(patch), sides(patch)),
         };
-        let offset = ((input.width - content.width) / 2, (input.height - content.height) / 2);
+        let offset = match mode {
+            FitMode::Pad => (0, 0),
+            _ => ((input.width - content.width) / 2, (input.height - content.height) / 2),
+        };
         Ok(Fit { mode, image, input, content, offset, patch })
     }
 
@@ -158,7 +168,7 @@ impl Fit {
 
     /// Rows and columns of the tokens that see the image: those whose centre lies in the content, edges included.
     ///
-    /// Everything but letterbox: all of them. A letterboxed strip too thin to hold a centre keeps the tokens its middle
+    /// Everything but letterbox and pad: all of them. A strip too thin to hold a centre keeps the tokens its middle
     /// runs through, so that neither range is ever empty.
     pub fn content_tokens(&self) -> (Range<usize>, Range<usize>) {
         let grid = self.grid();

@@ -4,7 +4,7 @@ use homolog_core::Error;
 use homolog_core::geometry::{Fit, FitMode, Grid, Point, Size, check_points};
 use proptest::prelude::*;
 
-const MODES: [FitMode; 3] = [FitMode::Squash, FitMode::Letterbox, FitMode::Aspect];
+const MODES: [FitMode; 4] = [FitMode::Squash, FitMode::Letterbox, FitMode::Pad, FitMode::Aspect];
 
 fn fit(mode: FitMode, width: u32, height: u32, resolution: u32, patch: u32) -> Fit {
     Fit::new(mode, Size::new(width, height), resolution, patch).unwrap()
@@ -41,14 +41,18 @@ proptest! {
         let (rows, columns) = fit.content_tokens();
         prop_assert!(rows.start < rows.end && rows.end <= fit.grid().height);
         prop_assert!(columns.start < columns.end && columns.end <= fit.grid().width);
-        if mode != FitMode::Letterbox {
+        if !matches!(mode, FitMode::Letterbox | FitMode::Pad) {
             prop_assert_eq!((rows, columns), (0..fit.grid().height, 0..fit.grid().width));
         }
     }
 
     #[test]
-    fn tokens_that_see_the_image_have_their_centre_in_it(width in 1u32..4000, height in 1u32..4000, patches in 1u32..60) {
-        let fit = fit(FitMode::Letterbox, width, height, patches * 14, 14);
+    fn tokens_that_see_the_image_have_their_centre_in_it(
+        mode in prop::sample::select(&[FitMode::Letterbox, FitMode::Pad][..]),
+        (width, height) in (1u32..4000, 1u32..4000),
+        patches in 1u32..60,
+    ) {
+        let fit = fit(mode, width, height, patches * 14, 14);
         let (rows, columns) = fit.content_tokens();
         let inside = |start: u32, length: u32, token: usize| {
             let centre = (token as f64 + 0.5) * 14.0;
@@ -61,6 +65,40 @@ proptest! {
         let expected = by_hand(left, content.width);
         prop_assert!(expected.is_empty() && columns.len() == 1 || expected == columns.collect::<Vec<_>>());
     }
+
+    #[test]
+    fn pad_is_a_letterbox_moved_to_the_corner(
+        (width, height) in (1u32..8000, 1u32..8000),
+        patches in 1u32..80,
+        (u, v) in (-0.1f64..1.1, -0.1f64..1.1),
+    ) {
+        let [centred, corner] = [FitMode::Letterbox, FitMode::Pad].map(|mode| fit(mode, width, height, patches * 16, 16));
+        prop_assert_eq!((corner.input(), corner.content()), (centred.input(), centred.content()));
+        prop_assert_eq!(corner.offset(), (0, 0));
+        let point = Point::new(u * f64::from(width), v * f64::from(height));
+        let (left, top) = centred.offset();
+        let moved = centred.to_input(point);
+        let moved = Point::new(moved.x - f64::from(left), moved.y - f64::from(top));
+        prop_assert!(corner.to_input(point).distance(moved) <= 1e-9 * f64::from(patches * 16));
+        // the tokens that see the image begin at the corner
+        let (rows, columns) = corner.content_tokens();
+        prop_assert_eq!((rows.start, columns.start), (0, 0));
+    }
+}
+
+#[test]
+fn pad_scales_the_long_side_as_sam_does() {
+    // ResizeLongestSide.get_preprocess_shape: int(480 · 1024/640 + 0.5) = 768; 333 · 1024/1000 = 340.99 → 341
+    let padded = fit(FitMode::Pad, 640, 480, 1024, 16);
+    assert_eq!(
+        (padded.input(), padded.content(), padded.offset()),
+        (Size::new(1024, 1024), Size::new(1024, 768), (0, 0))
+    );
+    assert_eq!(padded.content_tokens(), (0..48, 0..64));
+    assert_eq!(padded.to_token(Point::new(640.0, 480.0)), Point::new(64.0, 48.0));
+    let padded = fit(FitMode::Pad, 333, 1000, 1024, 16);
+    // column 20 has its centre at 328, column 21 at 344
+    assert_eq!((padded.content(), padded.content_tokens()), (Size::new(341, 1024), (0..64, 0..21)));
 }
 
 #[test]
@@ -131,7 +169,7 @@ fn fit_modes_are_written_as_they_are_read() {
         assert_eq!(mode.to_string().parse::<FitMode>().unwrap(), mode);
         assert_eq!(serde_json::to_string(&mode).unwrap(), format!("\"{mode}\""));
     }
-    assert!("crop".parse::<FitMode>().unwrap_err().to_string().contains("squash, letterbox, aspect"));
+    assert!("crop".parse::<FitMode>().unwrap_err().to_string().contains("squash, letterbox, pad, aspect"));
 }
 
 #[test]

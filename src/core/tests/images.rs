@@ -148,6 +148,16 @@ fn padding_is_zero_after_normalising_and_the_picture_is_in_the_middle() {
 }
 
 #[test]
+fn a_padded_picture_stands_in_the_corner() {
+    let photo = Photo::from_rgb(Size::new(40, 20), vec![255; 40 * 20 * 3]).unwrap();
+    let fit = Fit::new(FitMode::Pad, photo.size(), 32, 16).unwrap();
+    let pixels = prepare(&photo, &fit, Interpolation::Bicubic, &Normalisation::IMAGENET).unwrap();
+    for (y, row) in pixels.data().chunks(32).enumerate() {
+        assert!(row.iter().all(|&value| if y % 32 < 16 { value > 2.0 } else { value == 0.0 }), "row {y}");
+    }
+}
+
+#[test]
 fn a_fit_made_for_another_image_is_refused() {
     let fit = Fit::new(FitMode::Squash, Size::new(24, 32), 28, 14).unwrap();
     let error = prepare(&decode("rgb.png"), &fit, Interpolation::Bicubic, &Normalisation::IMAGENET).unwrap_err();

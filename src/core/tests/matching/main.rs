@@ -50,7 +50,7 @@ fn settings(matcher: Matcher) -> Settings {
 
 #[test]
 fn an_image_matched_with_itself_gives_every_point_back() {
-    for mode in [FitMode::Squash, FitMode::Letterbox, FitMode::Aspect] {
+    for mode in [FitMode::Squash, FitMode::Letterbox, FitMode::Pad, FitMode::Aspect] {
         let fit = fit(mode, 500, 375);
         let map = random_map(3, fit.grid(), 64);
         let view = View { features: &map, fit: &fit };
