@@ -1,4 +1,4 @@
-//! The DINOv2 family: a ViT with LayerScale, learned position embeddings and, in the `reg4` variants, register tokens.
+//! The DINOv2 family: a ViT with LayerScale, learned position embeddings, register tokens in the `reg4` variants, and SwiGLU in ViT-g.
 //! Source: facebookresearch/dinov2, `dinov2/models/vision_transformer.py`; Oquab et al. 2023, Darcet et al. 2023.
 
 mod graph;
