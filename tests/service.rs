@@ -8,7 +8,7 @@ use reqwest::{
 use serde_json::Value;
 use std::{
     io::{BufRead, BufReader},
-    path::PathBuf,
+    path::{Path, PathBuf},
     process::{Child, Command, Stdio},
     time::Duration,
 };
@@ -37,11 +37,16 @@ pub struct Service {
 }
 
 impl Service {
-    /// Starts the service on a free port with the demo bundle and further flags, and waits until it is ready.
+    /// Starts the service on a free port with the repository's bundles and further flags, and waits until it is ready.
     pub async fn start(flags: &[&str]) -> Service {
+        Service::start_with(&root().join("models"), flags).await
+    }
+
+    /// As [`Service::start`], with the bundles in `models`.
+    pub async fn start_with(models: &Path, flags: &[&str]) -> Service {
         let mut child = Command::new(binary())
             .args(["serve", "--listen", "127.0.0.1:0", "--models"])
-            .arg(root().join("models"))
+            .arg(models)
             .args(flags)
             .current_dir(root())
             .stdout(Stdio::piped())
