@@ -120,9 +120,33 @@ pub const NETWORKS: &[Network] = &[
     dinov3("dinov3-vits16plus", Vit { mlp: Mlp::SwiGlu, ..VIT_S }),
     dinov3("dinov3-vitb16", VIT_B),
     dinov3("dinov3-vitl16", VIT_L),
-    sam("sam-vitb16", 768, 12, 12, &[2, 5, 8, 11], concat!(sam_base!(), "sam_vit_b_01ec64.pth")),
-    sam("sam-vitl16", 1024, 24, 16, &[5, 11, 17, 23], concat!(sam_base!(), "sam_vit_l_0b3195.pth")),
-    sam("sam-vith16", 1280, 32, 16, &[7, 15, 23, 31], concat!(sam_base!(), "sam_vit_h_4b8939.pth")),
+    sam(
+        "sam-vitb16",
+        768,
+        12,
+        12,
+        &[2, 5, 8, 11],
+        concat!(sam_base!(), "sam_vit_b_01ec64.pth"),
+        "ec2df62732614e57411cdcf32a23ffdf28910380d03139ee0f4fcbe91eb8c912",
+    ),
+    sam(
+        "sam-vitl16",
+        1024,
+        24,
+        16,
+        &[5, 11, 17, 23],
+        concat!(sam_base!(), "sam_vit_l_0b3195.pth"),
+        "3adcc4315b642a4d2101128f611684e8734c41232a17c648ed1693702a49a622",
+    ),
+    sam(
+        "sam-vith16",
+        1280,
+        32,
+        16,
+        &[7, 15, 23, 31],
+        concat!(sam_base!(), "sam_vit_h_4b8939.pth"),
+        "a7bf3b02f3ebf1267aba913ff637d9a2d5c33d3173bb679e46d9f338c26f262e",
+    ),
     DEMO,
 ];
 
@@ -183,7 +207,8 @@ const fn dinov3(name: &'static str, size: Vit) -> Network {
     }
 }
 
-/// An official SAM image encoder: patch 16, windows of 14, trained at 1024 pixels (`segment_anything/build_sam.py`).
+/// An official SAM image encoder: patch 16, windows of 14, trained at 1024 pixels (`segment_anything/build_sam.py`). Digests
+/// as for DINOv2; the digits in the files' names begin their MD5.
 const fn sam(
     name: &'static str,
     width: usize,
@@ -191,6 +216,7 @@ const fn sam(
     heads: usize,
     global: &'static [usize],
     url: &'static str,
+    sha256: &'static str,
 ) -> Network {
     let hidden = 4 * width;
     let config =
@@ -201,7 +227,7 @@ const fn sam(
         resolution: 1024,
         feature: Feature::PreNorm,
         licence: "Apache-2.0",
-        origin: Origin::Url { url, sha256: None },
+        origin: Origin::Url { url, sha256: Some(sha256) },
     }
 }
 
