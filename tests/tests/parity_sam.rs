@@ -66,7 +66,7 @@ fn errors(config: sam::Config, checkpoint: &str, split: usize, feature: Feature,
     bundle(config, &format!("{variant}/{checkpoint}"), &out, split, feature, storage);
     let cases = golden(&format!("{variant}/cases.safetensors"));
     let errors = homolog_tests::errors(&out, &golden("sam-inputs.safetensors"), &cases, sizes);
-    eprintln!("{variant} {checkpoint} split {split} {feature:?} {storage:?}: {errors:.1e?}");
+    eprintln!("{variant} {checkpoint} split {split} {feature:?} {storage:?}: {errors:?}");
     errors
 }
 
