@@ -51,8 +51,9 @@ const WIDE: sam::Config = sam::Config {
     neck: 4,
 };
 
-// 1e-5, not the 1e-4 that was asked for: a tanh GELU in place of the exact one gives about 2e-4 here, and rounding 1e-6.
-const FP32: f64 = 1e-5;
+// 3e-6, not the 1e-4 that was asked for: rounding stays below 1e-6, an epsilon of 1e-5 in the norms gives 5e-6 and more, a
+// tanh GELU 1e-4, and whatever goes wrong with positions or padding above 1e-3.
+const FP32: f64 = 3e-6;
 
 fn tiny(config: sam::Config) -> Tiny {
     let (folder, sizes) = if config == WIDE { ("sam-wide", &SIZES[..7]) } else { ("sam-windows", &SIZES[..]) };
