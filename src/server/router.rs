@@ -8,7 +8,7 @@ use utoipa_axum::routes;
 use crate::app::App;
 use crate::error::ApiError;
 use crate::middleware;
-use crate::routes::{docs, health, match_pair, models};
+use crate::routes::{describe, docs, health, match_pair, models};
 
 /// What the specification says beside its routes.
 #[derive(OpenApi)]
@@ -21,6 +21,7 @@ use crate::routes::{docs, health, match_pair, models};
     ),
     tags(
         (name = "matching", description = "Points in, points out"),
+        (name = "descriptors", description = "What is matched, to take along"),
         (name = "models", description = "What is loaded"),
         (name = "operations", description = "For whoever runs the service"),
     )
@@ -30,6 +31,7 @@ struct Specification;
 fn routes() -> OpenApiRouter<App> {
     OpenApiRouter::with_openapi(Specification::openapi())
         .routes(routes!(match_pair::match_pair))
+        .routes(routes!(describe::describe))
         .routes(routes!(models::list))
         .routes(routes!(models::show))
         .routes(routes!(health::live))

@@ -2,17 +2,16 @@
 
 use axum::Json;
 use axum::extract::State;
-use axum::http::header::{CONTENT_TYPE, HeaderName};
+use axum::http::header::CONTENT_TYPE;
 use axum::response::{IntoResponse, Response};
 
+use super::SERVER_TIMING;
 use crate::app::App;
 use crate::error::{ApiError, Problem};
 use crate::pipeline;
 use crate::render;
-use crate::request::{Job, MatchForm, MatchJson, Picture};
+use crate::request::{MatchForm, MatchJob, MatchJson, Picture};
 use crate::response::MatchResponse;
-
-const SERVER_TIMING: HeaderName = HeaderName::from_static("server-timing");
 
 /// Find points of the source in one or more targets.
 ///
@@ -33,12 +32,12 @@ const SERVER_TIMING: HeaderName = HeaderName::from_static("server-timing");
         (status = SERVICE_UNAVAILABLE, body = Problem, content_type = "application/problem+json", description = "`not-ready`; see `Retry-After`"),
         (status = GATEWAY_TIMEOUT, body = Problem, content_type = "application/problem+json", description = "`timeout`"),
     ))]
-pub async fn match_pair(State(app): State<App>, picture: Picture, job: Job) -> Result<Response, ApiError> {
-    let outcome = pipeline::run(&app, job, picture.wanted()).await?;
-    let timing = [(SERVER_TIMING, outcome.timings.header())];
+pub async fn match_pair(State(app): State<App>, picture: Picture, job: MatchJob) -> Result<Response, ApiError> {
+    let matched = pipeline::match_pair(&app, job, picture.wanted()).await?;
+    let timing = [(SERVER_TIMING, matched.timings.header("match"))];
     if picture.wanted() {
-        let png = app.on_cpu(move || render::overlay(&outcome)).await??;
+        let png = app.on_cpu(move || render::overlay(&matched)).await??;
         return Ok((timing, [(CONTENT_TYPE, "image/png")], png).into_response());
     }
-    Ok((timing, Json(outcome.response)).into_response())
+    Ok((timing, Json(matched.response)).into_response())
 }
