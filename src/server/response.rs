@@ -149,6 +149,11 @@ impl Description {
     }
 }
 
+/// The bytes of a file; here for the specification only.
+#[derive(ToSchema)]
+#[schema(value_type = String, format = Binary)]
+pub struct Binary(#[allow(dead_code)] Vec<u8>);
+
 /// The models that are loaded.
 #[derive(Clone, Debug, Serialize, ToSchema)]
 pub struct ModelList {

@@ -8,6 +8,7 @@ use utoipa_axum::routes;
 use crate::app::App;
 use crate::error::ApiError;
 use crate::middleware;
+use crate::response::Description;
 use crate::routes::{describe, docs, health, match_pair, models};
 
 /// What the specification says beside its routes.
@@ -19,6 +20,8 @@ use crate::routes::{describe, docs, health, match_pair, models};
             Points are `[x, y]` in continuous pixels of the image as displayed (EXIF orientation applied): the origin is the \
             top-left corner, the first pixel's centre is [0.5, 0.5]. Every error is `application/problem+json` (RFC 9457) with a stable `type`.",
     ),
+    // no body: it travels in a header
+    components(schemas(Description)),
     tags(
         (name = "matching", description = "Points in, points out"),
         (name = "descriptors", description = "What is matched, to take along"),

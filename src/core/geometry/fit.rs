@@ -50,8 +50,8 @@ impl FromStr for FitMode {
 
 /// The map between an image and the canvas a network sees, with its exact inverse.
 ///
-/// The image is resized to [`content`](Fit::content), whose top-left corner lies at [`offset`](Fit::offset) on the canvas
-/// [`input`](Fit::input), which is cut into [`grid`](Fit::grid) tokens.
+/// The image is resized to `content`, whose top-left corner lies at `offset` on the canvas `input`, which is cut into tokens of
+/// `patch` px a side.
 // written, and not read: only `new` makes one that holds together
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
@@ -77,11 +77,11 @@ pub struct Fit {
 pub struct CellMap {
     /// Width of a cell, px of the image.
     pub ax: f64,
-    /// Centre of the first column, px; negative where padding stands to its left.
+    /// Centre of the first column, px; beyond the edge of the image where it is padding.
     pub bx: f64,
     /// Height of a cell, px of the image.
     pub ay: f64,
-    /// Centre of the first row, px; negative where padding stands above it.
+    /// Centre of the first row, px; beyond the edge of the image where it is padding.
     pub by: f64,
 }
 

@@ -65,10 +65,12 @@ pub struct DescribeForm {
     #[schema(value_type = String, format = Binary, content_media_type = "application/octet-stream")]
     image: Vec<u8>,
     /// How the descriptors are wanted, as JSON; the part may be left out.
+    #[schema(nullable = false)]
     request: Option<DescribeSettings>,
 }
 
-/// [`DescribeSettings`] and the image, for the reason given at [`MatchJson`](super::MatchJson).
+/// [`DescribeSettings`] and the image.
+// once more, for the reason given at `MatchJson`
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct DescribeJson {

@@ -10,7 +10,7 @@ use crate::app::App;
 use crate::error::{ApiError, Problem};
 use crate::pipeline;
 use crate::request::{Answer, DescribeForm, DescribeJob, DescribeJson};
-use crate::response::Description;
+use crate::response::Binary;
 
 const DESCRIPTION: HeaderName = HeaderName::from_static("x-homolog-describe");
 
@@ -25,8 +25,8 @@ const DESCRIPTION: HeaderName = HeaderName::from_static("x-homolog-describe");
         `application/octet-stream` for either; it must admit what the field `format` asks for")),
     request_body(content((DescribeForm = "multipart/form-data"), (DescribeJson = "application/json"))),
     responses(
-        (status = OK, content((Vec<u8> = "application/x-npy"), (Vec<u8> = "application/vnd.safetensors"), (Vec<u8> = "application/octet-stream")),
-            headers(("x-homolog-describe" = Description, description = "What the numbers are, as JSON"))),
+        (status = OK, content((Binary = "application/x-npy"), (Binary = "application/vnd.safetensors"), (Binary = "application/octet-stream")),
+            headers(("x-homolog-describe" = String, description = "What the numbers are: a `Description` as JSON"))),
         (status = BAD_REQUEST, body = Problem, content_type = "application/problem+json", description = "`malformed-request`, `missing-image`, `empty-image`"),
         (status = NOT_FOUND, body = Problem, content_type = "application/problem+json", description = "`unknown-model`"),
         (status = NOT_ACCEPTABLE, body = Problem, content_type = "application/problem+json", description = "`not-acceptable`"),

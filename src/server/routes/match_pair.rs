@@ -11,7 +11,7 @@ use crate::error::{ApiError, Problem};
 use crate::pipeline;
 use crate::render;
 use crate::request::{MatchForm, MatchJob, MatchJson, Picture};
-use crate::response::MatchResponse;
+use crate::response::{Binary, MatchResponse};
 
 /// Find points of the source in one or more targets.
 ///
@@ -22,7 +22,7 @@ use crate::response::MatchResponse;
     params(("accept" = Option<String>, Header, description = "`application/json` (the default) or `image/png`")),
     request_body(content((MatchForm = "multipart/form-data"), (MatchJson = "application/json"))),
     responses(
-        (status = OK, content((MatchResponse = "application/json"), (Vec<u8> = "image/png"))),
+        (status = OK, content((MatchResponse = "application/json"), (Binary = "image/png"))),
         (status = BAD_REQUEST, body = Problem, content_type = "application/problem+json", description = "`malformed-request`, `missing-image`, `empty-image`"),
         (status = NOT_FOUND, body = Problem, content_type = "application/problem+json", description = "`unknown-model`"),
         (status = PAYLOAD_TOO_LARGE, body = Problem, content_type = "application/problem+json", description = "`body-too-large`, `image-too-large`"),
