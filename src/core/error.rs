@@ -153,6 +153,18 @@ pub enum Error {
         /// Length of the buffer.
         found: usize,
     },
+    /// A number that half precision cannot hold.
+    #[error("a descriptor holds {value}, beyond what f16 can hold (65504); take f32, or normalised descriptors")]
+    NotHalf {
+        /// The first such number.
+        value: f32,
+    },
+    /// A feature map that the safetensors format cannot hold.
+    #[error("the descriptors cannot be written as safetensors: {reason}")]
+    Safetensors {
+        /// What the writer says.
+        reason: String,
+    },
     /// Descriptors of different models.
     #[error("descriptors of {queries} channels cannot be compared with a feature map of {map} channels")]
     ChannelMismatch {

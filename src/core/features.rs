@@ -1,4 +1,6 @@
-//! Dense descriptors of an image, and the reading of them at points.
+//! Dense descriptors of an image, the reading of them at points, and the files they are given away in.
+
+mod file;
 
 use std::borrow::Cow;
 use std::fmt;
@@ -8,6 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::Error;
 use crate::geometry::{Grid, Point};
+pub use file::{Dtype, TENSOR};
 
 /// A descriptor for each token of an image: `[h, w, c]`, row-major, borrowed (from a cache, from a model's output) or owned.
 #[derive(Clone, Debug, PartialEq)]

@@ -9,7 +9,7 @@ mod fit;
 use serde::{Deserialize, Serialize};
 
 use crate::Error;
-pub use fit::{Fit, FitMode};
+pub use fit::{CellMap, Fit, FitMode};
 
 /// A place in continuous coordinates: pixels of an image, or token units of a grid. Written as `[x, y]` in JSON.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]

@@ -5,13 +5,14 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand};
-use homolog_core::features::Sampling;
+use homolog_core::features::{Dtype, Sampling};
 use homolog_core::geometry::Point;
 use homolog_core::matching::Matcher;
 
 use crate::commands;
 use crate::config::{Config, ConfigArgs};
 use crate::logging;
+use crate::request::Format;
 
 /// Semantic correspondence: this point on this object, where is the same part in that picture?
 #[derive(Debug, Parser)]
@@ -33,6 +34,8 @@ pub enum Command {
     },
     /// Find points of one photo in others
     Match(MatchArgs),
+    /// Write the descriptors of a photo to a file
+    Describe(DescribeArgs),
     /// List the models that can be served
     Models {
         /// Print the answer of GET /models
@@ -86,6 +89,55 @@ pub struct MatchArgs {
     pub config: ConfigArgs,
 }
 
+/// The arguments of `homolog describe`.
+#[derive(Args, Debug)]
+pub struct DescribeArgs {
+    /// The photo
+    pub photo: PathBuf,
+    /// The file to write, .npy or .safetensors; beside tokens.npy the description goes into tokens.json
+    #[arg(long, value_name = "FILE", value_parser = DescriptorFile::new)]
+    pub out: DescriptorFile,
+    /// The model's id
+    #[arg(long)]
+    pub model: Option<String>,
+    /// Side of the network's input in pixels, one of those the model offers
+    #[arg(long)]
+    pub resolution: Option<u32>,
+    /// Divide each descriptor by its Euclidean length, as the matcher does before it compares
+    #[arg(long)]
+    pub normalise: bool,
+    /// The numbers in the file: f32 or f16
+    #[arg(long)]
+    pub dtype: Option<Dtype>,
+    /// Print the description as JSON, and write none
+    #[arg(long)]
+    pub json: bool,
+    /// From where.
+    #[command(flatten)]
+    pub config: ConfigArgs,
+}
+
+/// Where descriptors go; the name says in which format.
+#[derive(Clone, Debug)]
+pub struct DescriptorFile {
+    /// The file.
+    pub path: PathBuf,
+    /// Its format.
+    pub format: Format,
+}
+
+impl DescriptorFile {
+    fn new(text: &str) -> Result<DescriptorFile, String> {
+        let path = PathBuf::from(text);
+        let format = match path.extension().and_then(|extension| extension.to_str()) {
+            Some("npy") => Format::Npy,
+            Some("safetensors") => Format::Safetensors,
+            _ => return Err(format!("`{text}` ends neither in .npy nor in .safetensors")),
+        };
+        Ok(DescriptorFile { path, format })
+    }
+}
+
 fn point(text: &str) -> Result<Point, String> {
     let wrong = || format!("`{text}` is not of the form X,Y, say 120,80");
     let (x, y) = text.split_once(',').ok_or_else(wrong)?;
@@ -117,6 +169,10 @@ fn dispatch(command: Command, matches: &clap::ArgMatches) -> Result<(), Box<dyn 
         Command::Match(args) => {
             let config = configured(&args.config, matches, "warn")?;
             commands::match_photos(config, args)
+        }
+        Command::Describe(args) => {
+            let config = configured(&args.config, matches, "warn")?;
+            commands::describe_photo(config, args)
         }
         Command::Models { json, config } => commands::models(configured(&config, matches, "warn")?, json),
         Command::Openapi => commands::openapi(),

@@ -3,20 +3,20 @@
 use std::error::Error;
 use std::fmt::Write as _;
 use std::io::Write;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use bytes::Bytes;
 use homolog_core::geometry::Point;
 use tokio::runtime::Runtime;
 
 use crate::app::App;
-use crate::cli::MatchArgs;
+use crate::cli::{DescribeArgs, MatchArgs};
 use crate::config::Config;
 use crate::error::ApiError;
 use crate::pipeline;
 use crate::render;
-use crate::request::{Job, MatchSettings};
-use crate::response::{MatchResponse, ModelList};
+use crate::request::{DescribeJob, DescribeSettings, Format, MatchJob, MatchSettings};
+use crate::response::{Description, MatchResponse, ModelList};
 use crate::router;
 use crate::serve;
 
@@ -37,7 +37,7 @@ pub fn serve(config: Config) -> Done {
 /// `homolog match`.
 pub fn match_photos(config: Config, args: MatchArgs) -> Done {
     let targets = args.targets.iter().map(|path| read(path));
-    let job = Job {
+    let job = MatchJob {
         source: read(&args.source)?,
         targets: targets.collect::<Result<_, _>>()?,
         settings: MatchSettings {
@@ -52,15 +52,44 @@ pub fn match_photos(config: Config, args: MatchArgs) -> Done {
     };
     let app = App::new(config);
     app.load()?;
-    let run = pipeline::run(&app, job, args.out.is_some());
-    let outcome = Runtime::new()?.block_on(run).map_err(sentence)?;
+    let run = pipeline::match_pair(&app, job, args.out.is_some());
+    let matched = Runtime::new()?.block_on(run).map_err(sentence)?;
     if let Some(path) = &args.out {
-        std::fs::write(path, render::overlay(&outcome)?).map_err(|error| format!("{}: {error}", path.display()))?;
+        write(path, &render::overlay(&matched)?)?;
     }
     if args.json {
-        return print(&(serde_json::to_string(&outcome.response)? + "\n"));
+        return print(&(serde_json::to_string(&matched.response)? + "\n"));
     }
-    print(&table(&outcome.response)?)
+    print(&table(&matched.response)?)
+}
+
+/// `homolog describe`.
+pub fn describe_photo(config: Config, args: DescribeArgs) -> Done {
+    let (path, format) = (args.out.path, args.out.format);
+    // a safetensors file has its description in itself
+    let beside = (format == Format::Npy && !args.json).then(|| sidecar(&path)).transpose()?;
+    let job = DescribeJob {
+        image: read(&args.photo)?,
+        settings: DescribeSettings {
+            model: args.model,
+            resolution: args.resolution,
+            normalise: Some(args.normalise),
+            format: Some(format),
+            dtype: args.dtype,
+        },
+    };
+    let app = App::new(config);
+    app.load()?;
+    let described = Runtime::new()?.block_on(pipeline::describe(&app, job, format)).map_err(sentence)?;
+    write(&path, &described.file)?;
+    let json = described.json + "\n";
+    if let Some(beside) = beside {
+        write(&beside, json.as_bytes())?;
+    }
+    if args.json {
+        return print(&json);
+    }
+    print(&summary(&described.description, &path))
 }
 
 /// `homolog models`.
@@ -94,12 +123,35 @@ fn read(path: &Path) -> Result<Bytes, String> {
     Ok(bytes.into())
 }
 
+fn write(path: &Path, bytes: &[u8]) -> Result<(), String> {
+    std::fs::write(path, bytes).map_err(|error| format!("{}: {error}", path.display()))
+}
+
+/// Where the description of an npy file goes. Annotations of the photo may have that name already, and must not be lost.
+fn sidecar(out: &Path) -> Result<PathBuf, String> {
+    let path = out.with_extension("json");
+    let Ok(there) = std::fs::read(&path) else { return Ok(path) };
+    let there = serde_json::from_slice(&there).unwrap_or(serde_json::Value::Null);
+    if there.get("cell_to_pixel").is_some() {
+        return Ok(path);
+    }
+    let path = path.display();
+    Err(format!("{path} is there and is no description of descriptors; choose another --out, or --json to print it"))
+}
+
 /// The error with the part of the request in front, as the API has it in `field`.
 fn sentence(error: ApiError) -> String {
     match error.field() {
         Some(field) => format!("{field}: {error}"),
         None => error.to_string(),
     }
+}
+
+fn summary(of: &Description, path: &Path) -> String {
+    let [h, w, c] = of.shape;
+    let kind = if of.normalised { "normalised" } else { "raw" };
+    let (model, resolution, dtype, path) = (&of.model, of.resolution, of.dtype, path.display());
+    format!("{path}: {h} × {w} tokens of {c} channels, {dtype}, {kind}, by {model} at {resolution} px\n")
 }
 
 fn table(response: &MatchResponse) -> Result<String, std::fmt::Error> {

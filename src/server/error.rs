@@ -25,7 +25,7 @@ pub enum ApiError {
     /// An image that must be there is not.
     #[error("{detail}")]
     MissingImage {
-        /// `source` or `target`.
+        /// `source`, `target` or `image`.
         field: String,
         /// What is missing.
         detail: String,
@@ -39,6 +39,12 @@ pub enum ApiError {
         /// The content type that was sent.
         found: Option<String>,
     },
+    /// The answer comes in none of the types that `Accept` names.
+    #[error("the answer comes as {offered}, and `Accept` admits none of these")]
+    NotAcceptable {
+        /// The types it comes in.
+        offered: String,
+    },
     /// The body is longer than is accepted.
     #[error("the body is longer than {limit} bytes")]
     BodyTooLarge {
@@ -48,7 +54,7 @@ pub enum ApiError {
     /// An image that cannot be decoded, or asks for too much.
     #[error("{error}")]
     Image {
-        /// `source` or `target[i]`.
+        /// `source`, `target[i]` or `image`.
         field: String,
         /// What the decoder says.
         error: homolog_core::Error,
@@ -109,6 +115,7 @@ pub enum Kind {
     MissingImage,
     EmptyImage,
     UnsupportedMediaType,
+    NotAcceptable,
     BodyTooLarge,
     ImageTooLarge,
     UndecodableImage,
@@ -129,6 +136,7 @@ impl Kind {
             Kind::MalformedRequest | Kind::MissingImage | Kind::EmptyImage => StatusCode::BAD_REQUEST,
             Kind::UnknownModel | Kind::NotFound => StatusCode::NOT_FOUND,
             Kind::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
+            Kind::NotAcceptable => StatusCode::NOT_ACCEPTABLE,
             Kind::BodyTooLarge | Kind::ImageTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
             Kind::UnsupportedMediaType => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             Kind::UndecodableImage | Kind::InvalidRequest => StatusCode::UNPROCESSABLE_ENTITY,
@@ -146,6 +154,7 @@ impl Kind {
             Kind::MissingImage => ("missing-image", "An image is missing"),
             Kind::EmptyImage => ("empty-image", "An image has no bytes"),
             Kind::UnsupportedMediaType => ("unsupported-media-type", "The content type is not accepted"),
+            Kind::NotAcceptable => ("not-acceptable", "The answer comes in no type that is accepted"),
             Kind::BodyTooLarge => ("body-too-large", "The request is too long"),
             Kind::ImageTooLarge => ("image-too-large", "An image is too large"),
             Kind::UndecodableImage => ("undecodable-image", "An image cannot be decoded"),
@@ -195,6 +204,11 @@ impl ApiError {
         ApiError::Malformed { field: field.map(str::to_owned), detail: detail.into() }
     }
 
+    /// An image that is not there.
+    pub fn missing(field: &str, detail: &str) -> ApiError {
+        ApiError::MissingImage { field: field.to_owned(), detail: detail.to_owned() }
+    }
+
     /// The stable type of this error.
     pub fn kind(&self) -> Kind {
         use homolog_core::Error as Core;
@@ -202,6 +216,7 @@ impl ApiError {
             ApiError::Malformed { .. } => Kind::MalformedRequest,
             ApiError::MissingImage { .. } => Kind::MissingImage,
             ApiError::MediaType { .. } => Kind::UnsupportedMediaType,
+            ApiError::NotAcceptable { .. } => Kind::NotAcceptable,
             ApiError::BodyTooLarge { .. } => Kind::BodyTooLarge,
             ApiError::Image { error, .. } => match error {
                 Core::ImageEmpty => Kind::EmptyImage,
@@ -227,6 +242,7 @@ impl ApiError {
                 Some(field)
             }
             ApiError::UnknownModel { .. } => Some("model"),
+            ApiError::NotAcceptable { .. } => Some("accept"),
             _ => None,
         }
     }

@@ -1,7 +1,7 @@
 //! The service and the command line of Homolog.
 //!
-//! A request passes [`middleware`], becomes a [`request::Job`], and is answered by [`pipeline::run`], which the command line
-//! calls as well, so that both give the same answer. [`router`] lists all routes; [`error::ApiError`] is the only type that
+//! A request passes [`middleware`], becomes a job ([`request`]), and is answered by the [`pipeline`], which the command line calls as
+//! well, so that both give the same answer. [`router`] lists all routes; [`error::ApiError`] is the only type that
 //! becomes an error response. Knows nothing about tensors or ONNX Runtime: that is `homolog-engine`.
 
 pub mod app;

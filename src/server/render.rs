@@ -10,7 +10,7 @@ use homolog_core::image::{Interpolation, Photo, resize};
 use tiny_skia::{Color, FillRule, LineCap, Paint, Path, PathBuilder, Pixmap, PixmapMut, Stroke, Transform};
 
 use crate::error::ApiError;
-use crate::pipeline::Outcome;
+use crate::pipeline::Matched;
 
 /// Width of the picture, px, and of the strip between two photos.
 const WIDTH: u32 = 1200;
@@ -67,23 +67,23 @@ pub fn thumbnail(photo: &Photo, layout: &Layout) -> Result<Photo, homolog_core::
     resize(photo, Size::new(side(size.width), side(size.height)), Interpolation::Bilinear)
 }
 
-/// Draws an outcome that has thumbnails, as PNG.
+/// Draws an answer that has thumbnails, as PNG.
 ///
 /// # Errors
 /// [`ApiError::Internal`] if the picture cannot be made.
-pub fn overlay(outcome: &Outcome) -> Result<Vec<u8>, ApiError> {
+pub fn overlay(matched: &Matched) -> Result<Vec<u8>, ApiError> {
     let failed = |error: &dyn std::fmt::Display| ApiError::Internal(format!("picture: {error}"));
-    let Some((source, targets)) = outcome.thumbnails.split_first() else {
+    let Some((source, targets)) = matched.thumbnails.split_first() else {
         return Err(failed(&"there are no thumbnails"));
     };
     let layout = Layout::new(targets.len());
     let mut rows = Vec::with_capacity(targets.len());
-    for (photo, matches) in targets.iter().zip(&outcome.response.targets) {
+    for (photo, matches) in targets.iter().zip(&matched.response.targets) {
         let height = layout.height(source.size(), photo.size());
         let left = scaled(source, height).map_err(|error| failed(&error))?;
         let right = scaled(photo, height).map_err(|error| failed(&error))?;
         let target = Size::new(matches.width, matches.height);
-        let row = Row::new(left, right, outcome.response.source, target);
+        let row = Row::new(left, right, matched.response.source, target);
         rows.push((row, matches));
     }
     let width = rows.iter().map(|(row, _)| row.width()).max().unwrap_or(1);

@@ -1,9 +1,9 @@
 //! What the service answers; the command line prints the same.
 
 use homolog_core::bundle::Manifest;
-use homolog_core::features::Sampling;
-use homolog_core::geometry::{Point, Size};
-use homolog_core::matching::{Candidate, Match, Matcher};
+use homolog_core::features::{Dtype, Sampling};
+use homolog_core::geometry::{CellMap, Fit, Grid, Point, Size};
+use homolog_core::matching::{Candidate, Match, Matcher, View};
 use homolog_engine::Model;
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -94,6 +94,65 @@ impl From<&Candidate> for Place {
         Place { target: candidate.point, similarity: candidate.similarity, confidence: candidate.confidence }
     }
 }
+
+/// What the numbers of `POST /describe` are: enough to read them, to find a pixel's cell and a cell's pixel, and to make them again.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+pub struct Description {
+    /// The model that was taken.
+    pub model: String,
+    /// Its digest, as in its card.
+    pub digest: String,
+    /// Side of the network's input, px.
+    pub resolution: u32,
+    /// Whether each descriptor was divided by its Euclidean length.
+    pub normalised: bool,
+    /// The numbers in the file.
+    pub dtype: Dtype,
+    /// Rows, columns and channels of the array.
+    pub shape: [usize; 3],
+    /// Its cells, one a token.
+    pub grid: Grid,
+    /// How the image was brought onto the network's canvas.
+    pub fit: Fit,
+    /// Where the cells' centres lie in the image.
+    pub cell_to_pixel: CellMap,
+    /// The cells that see the image; those outside are padding, and never matched.
+    pub content: Cells,
+}
+
+/// A rectangle of cells.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+pub struct Cells {
+    /// The first row, and the one after the last.
+    pub rows: [usize; 2],
+    /// The first column, and the one after the last.
+    pub columns: [usize; 2],
+}
+
+impl Description {
+    /// Of the descriptors in `view`.
+    pub fn new(model: &Model, resolution: u32, view: &View<'_>, normalised: bool, dtype: Dtype) -> Description {
+        let grid = view.features.grid();
+        let (rows, columns) = view.fit.content_tokens();
+        Description {
+            model: model.manifest().id.clone(),
+            digest: model.bundle().digest(),
+            resolution,
+            normalised,
+            dtype,
+            shape: [grid.height, grid.width, view.features.channels()],
+            grid,
+            fit: *view.fit,
+            cell_to_pixel: view.fit.cell_map(),
+            content: Cells { rows: [rows.start, rows.end], columns: [columns.start, columns.end] },
+        }
+    }
+}
+
+/// The bytes of a file; here for the specification only.
+#[derive(ToSchema)]
+#[schema(value_type = String, format = Binary)]
+pub struct Binary(#[allow(dead_code)] Vec<u8>);
 
 /// The models that are loaded.
 #[derive(Clone, Debug, Serialize, ToSchema)]

@@ -10,7 +10,8 @@ use crate::app::App;
 use crate::config::Config;
 use crate::error::ApiError;
 use crate::middleware;
-use crate::routes::{docs, health, match_pair, models};
+use crate::response::Description;
+use crate::routes::{describe, docs, health, match_pair, models};
 
 /// What the specification says beside its routes.
 #[derive(OpenApi)]
@@ -21,8 +22,11 @@ use crate::routes::{docs, health, match_pair, models};
             Points are `[x, y]` in continuous pixels of the image as displayed (EXIF orientation applied): the origin is the \
             top-left corner, the first pixel's centre is [0.5, 0.5]. Every error is `application/problem+json` (RFC 9457) with a stable `type`.",
     ),
+    // no body: it travels in a header
+    components(schemas(Description)),
     tags(
         (name = "matching", description = "Points in, points out"),
+        (name = "descriptors", description = "What is matched, to take along"),
         (name = "models", description = "What is loaded"),
         (name = "operations", description = "For whoever runs the service"),
     )
@@ -33,6 +37,7 @@ struct Specification;
 fn with_images(app: &App) -> OpenApiRouter<App> {
     OpenApiRouter::new()
         .routes(routes!(match_pair::match_pair))
+        .routes(routes!(describe::describe))
         .layer(from_fn_with_state(app.clone(), middleware::admit))
 }
 

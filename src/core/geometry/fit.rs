@@ -56,16 +56,46 @@ impl FromStr for FitMode {
 
 /// The map between an image and the canvas a network sees, with its exact inverse.
 ///
-/// The image is resized to [`content`](Fit::content), whose top-left corner lies at [`offset`](Fit::offset) on the canvas
-/// [`input`](Fit::input), which is cut into [`grid`](Fit::grid) tokens.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// The image is resized to `content`, whose top-left corner lies at `offset` on the canvas `input`, which is cut into tokens of
+/// `patch` px a side.
+// written, and not read: only `new` makes one that holds together
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Fit {
+    /// How the image was fitted.
     mode: FitMode,
+    /// The image as displayed, px.
     image: Size,
+    /// The network's canvas, px.
     input: Size,
+    /// The resized image on the canvas, px.
     content: Size,
+    /// Pixels of canvas to the left of the content and above it.
     offset: (u32, u32),
+    /// Side of a token on the canvas, px.
     patch: u32,
+}
+
+/// Where the cells of a grid lie in the image: the centre of the one in row i and column j is at x = ax · j + bx,
+/// y = ay · i + by, in continuous pixels of the image (its top-left corner is the origin, its first pixel's centre (0.5, 0.5)).
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct CellMap {
+    /// Width of a cell, px of the image.
+    pub ax: f64,
+    /// Centre of the first column, px; beyond the edge of the image where it is padding.
+    pub bx: f64,
+    /// Height of a cell, px of the image.
+    pub ay: f64,
+    /// Centre of the first row, px; beyond the edge of the image where it is padding.
+    pub by: f64,
+}
+
+impl CellMap {
+    /// The centre of the cell in row `i` and column `j`, px of the image; beyond its edges for a cell of padding.
+    pub fn centre(&self, i: usize, j: usize) -> Point {
+        Point::new(self.ax * j as f64 + self.bx, self.ay * i as f64 + self.by)
+    }
 }
 
 impl Fit {
@@ -164,6 +194,18 @@ impl Fit {
     /// From token units to pixels of the image: the inverse of [`to_token`](Fit::to_token).
     pub fn from_token(&self, p: Point) -> Point {
         self.to_image(Point::new(p.x * f64::from(self.patch), p.y * f64::from(self.patch)))
+    }
+
+    /// [`from_token`](Fit::from_token) at the centres of tokens, as four numbers for whoever has no [`Fit`].
+    pub fn cell_map(&self) -> CellMap {
+        let first = self.from_token(Point::new(0.5, 0.5));
+        let side = |image: u32, content: u32| f64::from(self.patch) * f64::from(image) / f64::from(content);
+        CellMap {
+            ax: side(self.image.width, self.content.width),
+            bx: first.x,
+            ay: side(self.image.height, self.content.height),
+            by: first.y,
+        }
     }
 
     /// Rows and columns of the tokens that see the image: those whose centre lies in the content, edges included.

@@ -1,7 +1,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
 
 use homolog_core::Error;
-use homolog_core::geometry::{Fit, FitMode, Grid, Point, Size, check_points};
+use homolog_core::geometry::{CellMap, Fit, FitMode, Grid, Point, Size, check_points};
 use proptest::prelude::*;
 
 const MODES: [FitMode; 4] = [FitMode::Squash, FitMode::Letterbox, FitMode::Pad, FitMode::Aspect];
@@ -44,6 +44,21 @@ proptest! {
         if !matches!(mode, FitMode::Letterbox | FitMode::Pad) {
             prop_assert_eq!((rows, columns), (0..fit.grid().height, 0..fit.grid().width));
         }
+    }
+
+    #[test]
+    fn the_map_of_the_cells_is_the_way_back_from_their_centres(
+        mode in prop::sample::select(&MODES[..]),
+        (width, height) in (1u32..8000, 1u32..8000),
+        (patch, patches) in (prop::sample::select(&[14u32, 16][..]), 1u32..80),
+        (u, v) in (0.0f64..1.0, 0.0f64..1.0),
+    ) {
+        let fit = fit(mode, width, height, patch * patches, patch);
+        let grid = fit.grid();
+        let (i, j) = ((v * grid.height as f64) as usize, (u * grid.width as f64) as usize);
+        let expected = fit.from_token(Point::new(j as f64 + 0.5, i as f64 + 0.5));
+        let far = f64::from(width.max(height));
+        prop_assert!(fit.cell_map().centre(i, j).distance(expected) <= 1e-12 * far * f64::from(patches));
     }
 
     #[test]
@@ -111,6 +126,21 @@ fn squash_gives_up_the_aspect_ratio() {
     assert_eq!(fit.to_token(Point::new(320.0, 120.0)), Point::new(8.0, 4.0));
     // the centre of token (0, 0) is 7 px into the canvas: 7 · 640/224 = 20, 7 · 480/224 = 15
     assert_eq!(fit.from_token(Point::new(0.5, 0.5)), Point::new(20.0, 15.0));
+    // a token is 14 px of the canvas: 14 · 640/224 = 40, 14 · 480/224 = 30
+    assert_eq!(fit.cell_map(), CellMap { ax: 40.0, bx: 20.0, ay: 30.0, by: 15.0 });
+}
+
+#[test]
+fn cells_of_padding_lie_beyond_the_edges_of_the_image() {
+    // 320 · 224/640 = 112, (224 − 112)/2 = 56 above: four rows of padding, eight of image, four of padding
+    let fit = fit(FitMode::Letterbox, 640, 320, 224, 14);
+    let map = fit.cell_map();
+    // (7 − 56) · 640/224 = −140
+    assert_eq!(map, CellMap { ax: 40.0, bx: 20.0, ay: 40.0, by: -140.0 });
+    let (rows, columns) = fit.content_tokens();
+    assert_eq!((rows.clone(), columns), (4..12, 0..16));
+    let inside = |i: &usize| (0.0..=320.0).contains(&map.centre(*i, 0).y);
+    assert_eq!((0..16).filter(inside).collect::<Vec<_>>(), rows.collect::<Vec<_>>());
 }
 
 #[test]

@@ -1,57 +1,14 @@
 //! The body as one JSON object, images in base64.
 
-use axum::extract::{FromRequest, Request};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
-use homolog_core::features::Sampling;
-use homolog_core::geometry::Point;
-use homolog_core::matching::Matcher;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::error::Category;
 use utoipa::ToSchema;
 
-use super::{Job, MatchSettings, check_targets, unreadable};
-use crate::app::App;
 use crate::error::ApiError;
-
-/// [`MatchSettings`] and the images. The fields stand here once more because serde cannot both flatten a struct and refuse
-/// unknown fields.
-#[derive(Debug, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-pub struct MatchJson {
-    /// The image with the points.
-    #[serde(default)]
-    #[schema(required, nullable = false)]
-    source: Option<ImageJson>,
-    /// The images to look in, at least one.
-    #[serde(default)]
-    #[schema(required, min_items = 1)]
-    targets: Vec<ImageJson>,
-    /// The model's id; the service's default when left out.
-    #[serde(default)]
-    model: Option<String>,
-    /// The points of the source that are looked for.
-    #[serde(default)]
-    #[schema(required, example = json!([[120.0, 80.0], [200.0, 95.0]]))]
-    points: Vec<Point>,
-    /// How a place is read off the similarities; the model's own way when left out.
-    #[serde(default)]
-    matcher: Option<Matcher>,
-    /// How the source is read between its tokens; the model's own way when left out.
-    #[serde(default)]
-    sampling: Option<Sampling>,
-    /// Side of the network's input in pixels, one of those the model offers; its default when left out.
-    #[serde(default)]
-    resolution: Option<u32>,
-    /// How many candidates to report for each point beside its match; none when left out.
-    #[serde(default)]
-    top_k: Option<usize>,
-    /// Whether to match each prediction back and report how far from its point it comes out; not when left out.
-    #[serde(default)]
-    cycle: Option<bool>,
-}
 
 /// An image in JSON.
 #[derive(Debug, Deserialize, ToSchema)]
@@ -62,38 +19,12 @@ pub struct ImageJson {
 }
 
 impl ImageJson {
-    fn decode(&self, field: &str) -> Result<Bytes, ApiError> {
+    pub(super) fn decode(&self, field: &str) -> Result<Bytes, ApiError> {
         let bytes = STANDARD
             .decode(&self.base64)
             .map_err(|error| ApiError::malformed(Some(field), format!("this is not base64: {error}")))?;
         Ok(bytes.into())
     }
-}
-
-pub(super) async fn read(request: Request, app: &App) -> Result<Job, ApiError> {
-    let body = Bytes::from_request(request, app).await;
-    let body = body.map_err(|error| unreadable(app, error.status(), error.body_text()))?;
-    let owned = app.clone();
-    // on the pool: tens of megabytes of base64 would hold up the other requests of this thread
-    app.on_cpu(move || job(&owned, &body)).await?
-}
-
-fn job(app: &App, body: &[u8]) -> Result<Job, ApiError> {
-    let body: MatchJson = parse(body)?;
-    check_targets(app, body.targets.len())?;
-    let source = body.source.map(|image| image.decode("source"));
-    let targets = body.targets.iter().enumerate();
-    let targets = targets.map(|(index, image)| image.decode(&format!("target[{index}]")));
-    let settings = MatchSettings {
-        model: body.model,
-        points: body.points,
-        matcher: body.matcher,
-        sampling: body.sampling,
-        resolution: body.resolution,
-        top_k: body.top_k,
-        cycle: body.cycle,
-    };
-    Job::new(app, settings, source.transpose()?, targets.collect::<Result<_, _>>()?)
 }
 
 /// Reads JSON: what is not JSON is malformed, what is JSON of another shape is invalid, with the path to the place.

@@ -1,67 +1,60 @@
-//! The body as a form: `source`, one or more `target`, and `request`.
+//! The body as a form, part by part.
 
 use axum::extract::multipart::{Field, Multipart, MultipartError};
 use axum::extract::{FromRequest, Request};
 use bytes::Bytes;
-use utoipa::ToSchema;
 
-use super::{Job, MatchSettings, check_targets, json, unreadable};
+use super::unreadable;
 use crate::app::App;
 use crate::error::ApiError;
 
-/// The parts of the form; here for the specification only, since parts are read as they come.
-#[derive(ToSchema)]
-#[allow(dead_code)]
-pub struct MatchForm {
-    /// The image with the points: a JPEG, PNG or WebP file.
-    #[schema(value_type = String, format = Binary, content_media_type = "application/octet-stream")]
-    source: Vec<u8>,
-    /// The images to look in; the part may come several times.
-    #[schema(value_type = Vec<String>, format = Binary, min_items = 1)]
-    target: Vec<Vec<u8>>,
-    /// What is asked for, as JSON.
-    request: MatchSettings,
+/// The parts of a form, as they come.
+pub(super) struct Parts<'a> {
+    pub(super) app: &'a App,
+    form: Multipart,
 }
 
-pub(super) async fn read(request: Request, app: &App) -> Result<Job, ApiError> {
-    let form = Multipart::from_request(request, app).await;
-    let mut form = form.map_err(|error| unreadable(app, error.status(), error.body_text()))?;
-    let (mut source, mut targets, mut settings) = (None, Vec::new(), None);
-    while let Some(part) = form.next_field().await.map_err(|error| broken(app, error))? {
-        let name = part.name().unwrap_or_default().to_owned();
-        match name.as_str() {
-            "source" => once(&mut source, &name, bytes(app, part).await?)?,
-            "request" => {
-                let text = bytes(app, part).await?;
-                once(&mut settings, &name, json::parse::<MatchSettings>(&text)?)?;
-            }
-            "target" => {
-                check_targets(app, targets.len() + 1)?;
-                targets.push(bytes(app, part).await?);
-            }
-            _ => {
-                let detail = format!("there is no part `{name}`; the parts are source, target and request");
-                return Err(ApiError::invalid(name, detail));
-            }
-        }
+impl<'a> Parts<'a> {
+    pub(super) async fn new(request: Request, app: &'a App) -> Result<Parts<'a>, ApiError> {
+        let form = Multipart::from_request(request, app).await;
+        let form = form.map_err(|error| unreadable(app, error.status(), error.body_text()))?;
+        Ok(Parts { app, form })
     }
-    let missing = || ApiError::malformed(Some("request"), "the part `request` is missing");
-    // an absent image is worth more of a word than an absent request
-    let job = Job::new(app, MatchSettings::default(), source, targets)?;
-    Ok(Job { settings: settings.ok_or_else(missing)?, ..job })
+
+    /// The next part, of which only the name was read so far.
+    pub(super) async fn next(&mut self) -> Result<Option<Part<'_>>, ApiError> {
+        let app = self.app;
+        let field = self.form.next_field().await.map_err(|error| broken(app, error))?;
+        Ok(field.map(|field| Part { app, name: field.name().unwrap_or_default().to_owned(), field }))
+    }
 }
 
-async fn bytes(app: &App, part: Field<'_>) -> Result<Bytes, ApiError> {
-    part.bytes().await.map_err(|error| broken(app, error))
+/// One part.
+pub(super) struct Part<'a> {
+    pub(super) name: String,
+    app: &'a App,
+    field: Field<'a>,
 }
 
-fn once<T>(place: &mut Option<T>, name: &str, value: T) -> Result<(), ApiError> {
-    match place.replace(value) {
-        None => Ok(()),
-        Some(_) => {
-            let detail = format!("the part `{name}` may come only once");
-            Err(ApiError::malformed(Some(name), detail))
+impl Part<'_> {
+    pub(super) async fn bytes(self) -> Result<Bytes, ApiError> {
+        self.field.bytes().await.map_err(|error| broken(self.app, error))
+    }
+
+    /// Reads the part into its place, which must be empty still.
+    pub(super) async fn once(self, place: &mut Option<Bytes>) -> Result<(), ApiError> {
+        if place.is_some() {
+            let name = &self.name;
+            return Err(ApiError::malformed(Some(name), format!("the part `{name}` may come only once")));
         }
+        *place = Some(self.bytes().await?);
+        Ok(())
+    }
+
+    /// A part that there is no place for; `parts` are those there are.
+    pub(super) fn unknown(self, parts: &str) -> ApiError {
+        let detail = format!("there is no part `{}`; the parts are {parts}", self.name);
+        ApiError::invalid(self.name, detail)
     }
 }
 

@@ -2,23 +2,16 @@
 
 use axum::Json;
 use axum::extract::State;
-use axum::http::header::{CONTENT_TYPE, HeaderName};
+use axum::http::header::CONTENT_TYPE;
 use axum::response::{IntoResponse, Response};
 
+use super::SERVER_TIMING;
 use crate::app::App;
 use crate::error::{ApiError, Problem};
 use crate::pipeline;
 use crate::render;
-use crate::request::{Job, MatchForm, MatchJson, Picture};
-use crate::response::MatchResponse;
-
-const SERVER_TIMING: HeaderName = HeaderName::from_static("server-timing");
-
-/// A picture in PNG; here for the specification only.
-#[derive(utoipa::ToSchema)]
-#[schema(value_type = String, format = Binary)]
-#[allow(dead_code)]
-pub struct Png(Vec<u8>);
+use crate::request::{MatchForm, MatchJob, MatchJson, Picture};
+use crate::response::{Binary, MatchResponse};
 
 /// Find points of the source in one or more targets.
 ///
@@ -29,7 +22,7 @@ pub struct Png(Vec<u8>);
     params(("accept" = Option<String>, Header, description = "`application/json` (the default) or `image/png`")),
     request_body(content((MatchForm = "multipart/form-data"), (MatchJson = "application/json"))),
     responses(
-        (status = OK, content((MatchResponse = "application/json"), (Png = "image/png")), headers(
+        (status = OK, content((MatchResponse = "application/json"), (Binary = "image/png")), headers(
             ("server-timing" = String, description = "Milliseconds by stage: decode, queue, encode, match"),
             ("x-request-id" = String, description = "The request's id, as in the log; yours, if you sent one"),
         )),
@@ -43,12 +36,12 @@ pub struct Png(Vec<u8>);
         (status = INTERNAL_SERVER_ERROR, body = Problem, content_type = "application/problem+json", description = "`internal-error`"),
         (status = GATEWAY_TIMEOUT, body = Problem, content_type = "application/problem+json", description = "`timeout`"),
     ))]
-pub async fn match_pair(State(app): State<App>, picture: Picture, job: Job) -> Result<Response, ApiError> {
-    let outcome = pipeline::run(&app, job, picture.wanted()).await?;
-    let timing = [(SERVER_TIMING, outcome.timings.header())];
+pub async fn match_pair(State(app): State<App>, picture: Picture, job: MatchJob) -> Result<Response, ApiError> {
+    let matched = pipeline::match_pair(&app, job, picture.wanted()).await?;
+    let timing = [(SERVER_TIMING, matched.timings.header("match"))];
     if picture.wanted() {
-        let png = app.on_cpu(move || render::overlay(&outcome)).await??;
+        let png = app.on_cpu(move || render::overlay(&matched)).await??;
         return Ok((timing, [(CONTENT_TYPE, "image/png")], png).into_response());
     }
-    Ok((timing, Json(outcome.response)).into_response())
+    Ok((timing, Json(matched.response)).into_response())
 }

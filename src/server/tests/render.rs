@@ -1,7 +1,7 @@
 //! The picture of an answer.
 #![allow(clippy::unwrap_used, clippy::expect_used, missing_docs)]
 
-use homolog::pipeline::{Outcome, Timings};
+use homolog::pipeline::{Matched, Timings};
 use homolog::render::{Layout, overlay, thumbnail};
 use homolog::response::{MatchResponse, PointMatch, TargetMatches};
 use homolog_core::features::Sampling;
@@ -36,7 +36,7 @@ fn picture(source: (u32, u32), targets: &[(u32, u32)], points: &[(f64, f64)]) ->
             })
             .collect(),
     };
-    let outcome = Outcome {
+    let matched = Matched {
         response: MatchResponse {
             model: "test".into(),
             resolution: 224,
@@ -48,7 +48,7 @@ fn picture(source: (u32, u32), targets: &[(u32, u32)], points: &[(f64, f64)]) ->
         thumbnails: [source].iter().chain(targets).copied().map(shown).collect(),
         timings: Timings::default(),
     };
-    Photo::decode(&overlay(&outcome).unwrap(), &DecodeLimits::default()).unwrap()
+    Photo::decode(&overlay(&matched).unwrap(), &DecodeLimits::default()).unwrap()
 }
 
 fn pixel(photo: &Photo, x: u32, y: u32) -> [u8; 3] {
