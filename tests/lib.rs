@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test that cannot go on has failed")]
 
 pub mod service;
+pub mod spair_tree;
 
 use homolog_backbone::{catalog::Network, checkpoint::Checkpoint, export::Options, onnx::Storage};
 use homolog_core::{

@@ -212,12 +212,7 @@ fn write_pair(
     Ok(stem)
 }
 
-fn write_list<'a>(
-    folder: &Path,
-    layout: &str,
-    split: &str,
-    names: impl Iterator<Item = &'a String>,
-) -> Result<()> {
+fn write_list<'a>(folder: &Path, layout: &str, split: &str, names: impl Iterator<Item = &'a String>) -> Result<()> {
     let folder = folder.join("Layout").join(layout);
     fs::create_dir_all(&folder)?;
     let text: String = names.map(|name| format!("{name}\n")).collect();

@@ -140,10 +140,8 @@ fn json_fault<T: DeserializeOwned>(file: &Path, text: &[u8]) -> Fault {
     let mut json = serde_json::Deserializer::from_slice(text);
     match serde_path_to_error::deserialize::<_, T>(&mut json) {
         Err(error) => {
-            let field = match error.path().to_string() {
-                path if path == "." => None,
-                path => Some(path),
-            };
+            // "." is the whole text, "?" a place before any field is known
+            let field = Some(error.path().to_string()).filter(|path| path != "." && path != "?");
             Fault::new(crate::dataset::ProblemKind::Malformed, file, field, error.inner().to_string())
         }
         Ok(_) => Fault::new(

@@ -122,25 +122,35 @@ pub fn score(counts: &[Counts<'_>], alphas: &Alphas, bootstrap: Option<&Bootstra
 }
 
 /// Counts made ready for being averaged many times.
-pub(super) struct Table<'a> {
-    counts: &'a [Counts<'a>],
+pub(super) struct Table {
     alphas: usize,
-    /// Index of each pair's category.
-    category: Vec<usize>,
+    /// Where the sums of each pair's category and number of points begin.
+    place: Vec<usize>,
+    /// Each pair's hits, one pair after the other.
+    hits: Vec<u32>,
     categories: usize,
     /// Greatest number of points of a pair.
     most: usize,
 }
 
-impl<'a> Table<'a> {
-    pub fn new(counts: &'a [Counts<'a>], alphas: usize) -> Table<'a> {
+impl Table {
+    pub fn new(counts: &[Counts<'_>], alphas: usize) -> Table {
         let mut names: BTreeMap<&str, usize> = counts.iter().map(|counts| (counts.category, 0)).collect();
         for (index, place) in names.values_mut().enumerate() {
             *place = index;
         }
-        let category = counts.iter().map(|counts| names.get(counts.category).copied().unwrap_or_default()).collect();
         let most = counts.iter().map(|counts| counts.points).max().unwrap_or_default();
-        Table { counts, alphas, category, categories: names.len(), most }
+        let place = |counts: &Counts<'_>| {
+            let category = names.get(counts.category).copied().unwrap_or_default();
+            (category * (most + 1) + counts.points) * (alphas + 1)
+        };
+        Table {
+            alphas,
+            place: counts.iter().map(place).collect(),
+            hits: counts.iter().flat_map(|counts| counts.hits.iter().copied()).collect(),
+            categories: names.len(),
+            most,
+        }
     }
 
     /// Every average at every α of the picked pairs, in the order of [`Average::ALL`]; NaN without pairs.
@@ -151,11 +161,11 @@ impl<'a> Table<'a> {
         let width = self.alphas + 1;
         let mut sums = vec![0_u64; self.categories * (self.most + 1) * width];
         for pick in picks {
-            let (Some(counts), Some(category)) = (self.counts.get(pick), self.category.get(pick)) else { continue };
-            let at = (category * (self.most + 1) + counts.points) * width;
-            if let Some((pairs, hits)) = sums.get_mut(at..at + width).and_then(|row| row.split_first_mut()) {
+            let hits = self.hits.get(pick * self.alphas..(pick + 1) * self.alphas);
+            let (Some(&at), Some(hits)) = (self.place.get(pick), hits) else { continue };
+            if let Some((pairs, sums)) = sums.get_mut(at..at + width).and_then(|row| row.split_first_mut()) {
                 *pairs += 1;
-                for (sum, hit) in hits.iter_mut().zip(&counts.hits) {
+                for (sum, hit) in sums.iter_mut().zip(hits) {
                     *sum += u64::from(*hit);
                 }
             }

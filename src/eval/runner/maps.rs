@@ -233,6 +233,8 @@ impl<'a> Maps<'a> {
             // without the lock: encoding goes on meanwhile. Where it cannot be written, the image is encoded again.
             spill.write(image, maps);
         }
+        // before the memory is given to another image
+        drop(maps);
         let mut state = self.lock();
         if let Some(failed) = failed {
             state.failed.insert(image, failed);

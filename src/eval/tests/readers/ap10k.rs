@@ -22,16 +22,21 @@ fn animal(visible: &[usize]) -> String {
 
 fn tree(pairs: &str) -> tempfile::TempDir {
     let folder = tempfile::tempdir().unwrap();
-    let animals =
-        [("Bovidae/antelope", "01", vec![0, 5, 8, 16]), ("Bovidae/bison", "02", vec![0, 5, 16]), ("Felidae/cat", "03", vec![0, 16])];
+    let animals = [
+        ("Bovidae/antelope", "01", vec![0, 5, 8, 16]),
+        ("Bovidae/bison", "02", vec![0, 5, 16]),
+        ("Felidae/cat", "03", vec![0, 16]),
+    ];
     for (kind, image, visible) in animals {
         put(folder.path(), &format!("ImageAnnotation/{kind}/{image}.json"), animal(&visible));
         put_image(folder.path(), &format!("JPEGImages/{kind}/{image}.jpg"), 60, 50);
     }
     let path = |kind: &str, image: &str| format!("data/ap-10k/ImageAnnotation/{kind}/{image}.json");
-    let pair = |source: String, target: String| format!(r#"{{"src_json_path": "{source}", "trg_json_path": "{target}"}}"#);
+    let pair =
+        |source: String, target: String| format!(r#"{{"src_json_path": "{source}", "trg_json_path": "{target}"}}"#);
     let file = |name: &str| format!("PairAnnotation/{pairs}/{name}.json");
-    let (antelope, bison, cat) = (path("Bovidae/antelope", "01"), path("Bovidae/bison", "02"), path("Felidae/cat", "03"));
+    let (antelope, bison, cat) =
+        (path("Bovidae/antelope", "01"), path("Bovidae/bison", "02"), path("Felidae/cat", "03"));
     put(folder.path(), &file("1-02-01:Bovidae"), pair(bison.clone(), antelope.clone()));
     put(folder.path(), &file("2-01-03:Bovidae"), pair(antelope.clone(), cat));
     put(folder.path(), &file("3-01-02:Bovidae"), pair("somewhere/01.json".into(), bison.clone()));
@@ -64,7 +69,9 @@ fn pairs_of_three_common_keypoints_are_read() {
 
 #[test]
 fn the_three_sets_lie_in_folders_of_their_own() {
-    for (set, folder) in [(Set::IntraSpecies, "val"), (Set::CrossSpecies, "val_cross_species"), (Set::CrossFamily, "val_cross_family")] {
+    for (set, folder) in
+        [(Set::IntraSpecies, "val"), (Set::CrossSpecies, "val_cross_species"), (Set::CrossFamily, "val_cross_family")]
+    {
         let tree = tree(folder);
         assert_eq!(read(tree.path(), set, Split::Val, &ReadOptions::default()).unwrap().pairs.len(), 1);
         assert!(read(tree.path(), set, Split::Test, &strict()).is_err());

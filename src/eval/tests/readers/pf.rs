@@ -6,7 +6,8 @@ use homolog_eval::readers::{ReadOptions, pf_pascal, pf_willow};
 use super::{keypoints, problems, put, put_image, shared, strict};
 
 fn willow_header() -> String {
-    let axes = ["XA", "YA", "XB", "YB"].map(|axis| (1..=10).map(|n| format!("{axis}{n}")).collect::<Vec<_>>().join(","));
+    let axes =
+        ["XA", "YA", "XB", "YB"].map(|axis| (1..=10).map(|n| format!("{axis}{n}")).collect::<Vec<_>>().join(","));
     format!("imageA,imageB,{}\n", axes.join(","))
 }
 
@@ -91,7 +92,8 @@ const B: &str = "PF-dataset-PASCAL/JPEGImages/b.jpg";
 #[test]
 fn pascal_joins_coordinates_counts_classes_from_one_and_pads_nothing() {
     for on_disk in ["PF-dataset-PASCAL/", ""] {
-        let (folder, list) = pascal(&format!("{A},{B},8,1;2;3,4;5;6,7;nan;9,10;11;12\n{B},{A},20,1.5,2,3,4\n"), on_disk);
+        let (folder, list) =
+            pascal(&format!("{A},{B},8,1;2;3,4;5;6,7;nan;9,10;11;12\n{B},{A},20,1.5,2,3,4\n"), on_disk);
         let dataset = pf_pascal::read(folder.path(), &list, &strict()).unwrap();
         assert_eq!(keypoints(&dataset.pairs[0]), [("0", (1.0, 4.0), (7.0, 10.0)), ("2", (3.0, 6.0), (9.0, 12.0))]);
         assert_eq!(keypoints(&dataset.pairs[1]), [("0", (1.5, 2.0), (3.0, 4.0))]);
@@ -102,7 +104,9 @@ fn pascal_joins_coordinates_counts_classes_from_one_and_pads_nothing() {
 
 #[test]
 fn pascal_rows_that_are_wrong_are_named() {
-    let rows = format!("{A},{B},8,1,2,3,4\n{A},{B},21,1,2,3,4\n{A},{B},0,1,2,3,4\n{A},{B},8,1;2,1;2,1,1;2\n{A},{B},8,1;x,1;2,1;2,1;2\n{A},{B},cat,1,1,1,1\n{A},{B},8,,,,\n");
+    let rows = format!(
+        "{A},{B},8,1,2,3,4\n{A},{B},21,1,2,3,4\n{A},{B},0,1,2,3,4\n{A},{B},8,1;2,1;2,1,1;2\n{A},{B},8,1;x,1;2,1;2,1;2\n{A},{B},cat,1,1,1,1\n{A},{B},8,,,,\n"
+    );
     let (folder, list) = pascal(&rows, "");
     let dataset = pf_pascal::read(folder.path(), &list, &ReadOptions::default()).unwrap();
     assert_eq!((dataset.listed, dataset.pairs.len()), (7, 1));

@@ -35,7 +35,11 @@ fn tree(pairs: &[(&str, String)]) -> tempfile::TempDir {
     put_image(folder.path(), "JPEGImages/cat/a.jpg", 40, 30);
     put_image(folder.path(), "JPEGImages/cat/b.jpg", 20, 30);
     put(folder.path(), "ImageAnnotation/cat/a.json", image("a", 40, r#"{"2": [3, 4], "9": [10, 11.5], "10": null}"#));
-    put(folder.path(), "ImageAnnotation/cat/b.json", image("b", 20, r#"{"10": [1, 1], "9": [7, 8], "2": [5, 6], "3": null}"#));
+    put(
+        folder.path(),
+        "ImageAnnotation/cat/b.json",
+        image("b", 20, r#"{"10": [1, 1], "9": [7, 8], "2": [5, 6], "3": null}"#),
+    );
     let names: String = pairs.iter().map(|(name, _)| format!("{name}\n")).collect();
     put(folder.path(), "Layout/large/test.txt", names);
     for (name, text) in pairs {
@@ -55,14 +59,16 @@ fn a_pair_is_read_in_full() {
     let folder = tree(&[("000001-a-b:cat", pair("000001-a-b:cat", GOOD))]);
     let dataset = large(folder.path(), &strict()).unwrap();
     assert_eq!((dataset.listed, dataset.left_out(), dataset.threshold), (1, 0, Threshold::Box));
-    assert_eq!(dataset.images.iter().map(|image| image.size).collect::<Vec<_>>(), [Size::new(40, 30), Size::new(20, 30)]);
+    assert_eq!(
+        dataset.images.iter().map(|image| image.size).collect::<Vec<_>>(),
+        [Size::new(40, 30), Size::new(20, 30)]
+    );
     let pair = &dataset.pairs[0];
     assert_eq!((pair.id.as_str(), pair.source, pair.target), ("000001-a-b:cat", 0, 1));
     assert_eq!(keypoints(pair), [("2", (3.0, 4.0), (5.0, 6.0)), ("9", (10.0, 11.5), (7.0, 8.0))]);
     assert_eq!(pair.source_box, Some(Bounds { x: 1.0, y: 2.0, width: 38.0, height: 26.0 }));
     assert_eq!(pair.target_box, Some(Bounds { x: 2.0, y: 3.0, width: 10.0, height: 25.0 }));
-    let difficulty =
-        Difficulty { viewpoint: Some(2), scale: Some(1), truncation: Some(3), occlusion: Some(0) };
+    let difficulty = Difficulty { viewpoint: Some(2), scale: Some(1), truncation: Some(3), occlusion: Some(0) };
     assert_eq!(pair.difficulty, difficulty);
     let visible: Vec<&str> = pair.target_visible.as_deref().unwrap().iter().map(|(id, _)| id.as_str()).collect();
     assert_eq!(visible, ["2", "9", "10"], "in the order of the numbers");
@@ -128,7 +134,9 @@ fn a_tree_without_colons_is_called_so() {
 fn nothing_to_evaluate_is_an_error_that_names_the_first_problem() {
     let folder = tree(&[("000001-a-b:cat", "[]".to_owned())]);
     match large(folder.path(), &ReadOptions::default()) {
-        Err(error @ Error::Empty { problems: 1, .. }) => assert!(error.to_string().contains("000001-a-b:cat.json"), "{error}"),
+        Err(error @ Error::Empty { problems: 1, .. }) => {
+            assert!(error.to_string().contains("000001-a-b:cat.json"), "{error}")
+        }
         other => panic!("{other:?}"),
     }
     assert!(matches!(large(&folder.path().join("nowhere"), &strict()), Err(Error::Io { .. })));
@@ -166,8 +174,12 @@ fn the_real_samples_parse_to_the_last_field() {
             category: "bird".into(),
             src_pose: "Left".into(),
             trg_pose: "Right".into(),
-            src_kps: [[180, 73], [152, 111], [161, 93], [226, 110], [275, 305], [430, 338]].map(|p| p.map(f64::from)).into(),
-            trg_kps: [[377, 36], [458, 78], [423, 62], [330, 93], [355, 323], [46, 201]].map(|p| p.map(f64::from)).into(),
+            src_kps: [[180, 73], [152, 111], [161, 93], [226, 110], [275, 305], [430, 338]]
+                .map(|p| p.map(f64::from))
+                .into(),
+            trg_kps: [[377, 36], [458, 78], [423, 62], [330, 93], [355, 323], [46, 201]]
+                .map(|p| p.map(f64::from))
+                .into(),
             kps_ids: ["0", "3", "6", "9", "11", "16"].map(String::from).into(),
             mirror: 0,
             viewpoint_variation: 2,

@@ -46,7 +46,8 @@ fn names_and_groups_are_those_of_the_benchmark() {
     assert_eq!(tables["car"].partner("10"), Some("20"));
     assert_eq!(tables["car"].partner("4"), None, "a licence plate has no mirror image");
     assert!(tables["car"].groups().contains(&vec!["4".to_owned(), "8".to_owned()]), "front and back look alike");
-    let counts: Vec<usize> = ["aeroplane", "bus", "motorbike", "tvmonitor"].map(|name| tables[name].groups().len()).into();
+    let counts: Vec<usize> =
+        ["aeroplane", "bus", "motorbike", "tvmonitor"].map(|name| tables[name].groups().len()).into();
     assert_eq!(counts, [9, 8, 2, 4]);
     assert_eq!(Symmetry::ap10k().unwrap()["*"].partner("5"), Some("8"));
 }
