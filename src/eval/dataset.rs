@@ -1,6 +1,7 @@
 //! A benchmark as the rest of this crate sees it, whatever files it came from.
 
 mod builder;
+mod groups;
 mod problem;
 
 use std::collections::HashSet;

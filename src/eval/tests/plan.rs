@@ -111,6 +111,14 @@ fn too_little_memory_for_a_pair_is_said_beforehand() {
     assert_eq!((nothing.steps().len(), nothing.images()), (0, 0));
 }
 
+#[test]
+fn groups_share_no_image() {
+    let dataset = graph(7, &[(0, 1), (2, 3), (4, 4), (1, 5), (3, 2), (5, 6)]);
+    assert_eq!(dataset.groups(&[0, 1, 2, 3, 4, 5]), [vec![0, 3, 5], vec![1, 4], vec![2]]);
+    // without the pair that joins them, 0-1 and 5-6 are apart
+    assert_eq!(dataset.groups(&[5, 4, 0]), [vec![5], vec![4], vec![0]]);
+}
+
 proptest! {
     #[test]
     fn every_plan_delivers_each_pair_once_within_its_capacity(

@@ -11,7 +11,8 @@ mod spair_tree;
 
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
-use std::time::Instant;
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
 
 use fake::{Fake, MAP};
 use homolog_core::matching;
@@ -23,12 +24,12 @@ use homolog_eval::result::PairResult;
 use homolog_eval::runner::{Cancel, Settings, Task, run};
 use homolog_eval::{Dataset, pck};
 
-/// Runs the whole dataset with room for this many maps.
-fn results(dataset: &Dataset, maps: u64) -> Vec<PairResult> {
+/// Runs the whole dataset with room for this many maps and an encoder that takes its time.
+fn results(dataset: &Dataset, maps: u64, pause: Duration) -> Vec<PairResult> {
     let pairs: Vec<usize> = (0..dataset.pairs.len()).collect();
     let task = Task { model: 0, matching: matching::Settings::default() };
     let settings = Settings { memory: maps * MAP, ..Settings::default() };
-    let encoder = Fake::new(1);
+    let encoder = Fake { pause, ..Fake::new(1) };
     let mut results = Vec::new();
     let start = Instant::now();
     let outcome = run(dataset, &pairs, &[task], &encoder, &settings, &Cancel::default(), |delivery| {
@@ -36,7 +37,9 @@ fn results(dataset: &Dataset, maps: u64) -> Vec<PairResult> {
         ControlFlow::Continue(())
     })
     .unwrap();
-    println!("room for {maps} maps: {:.2?}, {:?}", start.elapsed(), outcome.statistics);
+    let (took, encoding) = (start.elapsed(), Duration::from_micros(encoder.spent.load(Ordering::Relaxed) as u64));
+    let ratio = took.as_secs_f64() / encoding.as_secs_f64();
+    println!("room for {maps} maps: {took:.2?}, {ratio:.3} × the {encoding:.2?} of encoding, {:?}", outcome.statistics);
     assert!(outcome.complete);
     assert!(outcome.statistics.peak_bytes <= settings.memory);
     assert_eq!(outcome.statistics.encodes, dataset.images.len(), "each image once");
@@ -62,15 +65,30 @@ fn the_test_split_of_real_size_is_read_run_and_measured() {
     }
     assert_eq!(read(folder.path(), Layout::Small, Split::Test, &options).unwrap().pairs.len(), 2_438);
 
-    let roomy = results(&dataset, 60);
-    assert_eq!(roomy, results(&dataset, 8), "the memory changes no bit");
-    let settings = pck::Settings { bootstrap: Some(Bootstrap { resamples: 1000, seed: 0 }), ..Default::default() };
+    let roomy = results(&dataset, 60, Duration::from_millis(5));
+    assert_eq!(roomy, results(&dataset, 8, Duration::ZERO), "the memory changes no bit");
+    let settings = pck::Settings { bootstrap: Some(Bootstrap { resamples: 100, seed: 0 }), ..Default::default() };
     let start = Instant::now();
     let report = Report::new(&roomy, &settings).unwrap();
-    println!("a report with 1,000 resamples in {:.2?}", start.elapsed());
+    println!("a report with 100 resamples in {:.2?}", start.elapsed());
     assert_eq!((report.overall.pairs, report.categories.len()), (12_234, 18));
     assert!(report.geometry_aware.unwrap().points > 0 && report.confusion.all.points > 0);
     if let Some(python) = python::find() {
         python::agrees(&python, &roomy, &pck::Settings { bootstrap: None, ..settings });
+    }
+}
+
+#[test]
+fn every_split_has_its_real_number_of_pairs() {
+    let folder = tempfile::tempdir().unwrap();
+    spair_tree::write(folder.path(), spair_tree::Splits::All, 71).unwrap();
+    let options = ReadOptions { strict: true, check_images: true };
+    for ((split, large), (_, small)) in spair_tree::LARGE.into_iter().zip(spair_tree::SMALL) {
+        for (layout, count) in [(Layout::Large, large), (Layout::Small, small)] {
+            let start = Instant::now();
+            let dataset = read(folder.path(), layout, split.parse().unwrap(), &options).unwrap();
+            println!("{}: {} pairs read in {:.2?}", dataset.name, dataset.pairs.len(), start.elapsed());
+            assert_eq!((dataset.pairs.len(), dataset.left_out()), (count, 0));
+        }
     }
 }

@@ -5,6 +5,7 @@
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, Weak};
+use std::time::{Duration, Instant};
 
 use homolog_core::features::FeatureMap;
 use homolog_core::geometry::{Fit, FitMode, Point, Size};
@@ -61,9 +62,13 @@ pub struct Fake {
     pub calls: AtomicUsize,
     /// How often each image was encoded, by path.
     pub encoded: Mutex<HashMap<String, usize>>,
-    held: Mutex<Vec<Weak<FeatureMap<'static>>>>,
+    pub held: Mutex<Vec<Weak<FeatureMap<'static>>>>,
     /// Most bytes of maps that were alive at a time.
     pub most_held: AtomicUsize,
+    /// How long an image takes at least.
+    pub pause: Duration,
+    /// How long all images took, in microseconds.
+    pub spent: AtomicUsize,
 }
 
 /// Bytes of one of its maps: 4 × 4 tokens of 8 channels.
@@ -100,12 +105,15 @@ impl Encoder for Fake {
     }
 
     fn encode(&self, image: &Image, models: &[usize], _: &Cancel) -> Result<Vec<Encoded>, EncodeError> {
+        let start = Instant::now();
+        std::thread::sleep(self.pause);
         self.calls.fetch_add(1, Ordering::Relaxed);
         *self.encoded.lock().unwrap().entry(image.path.to_string_lossy().into_owned()).or_insert(0) += 1;
         let maps = models.iter().map(|model| self.map(image, *model)).collect();
         let mut held = self.held.lock().unwrap();
         held.retain(|map| map.strong_count() > 0);
         self.most_held.fetch_max(held.len() * MAP as usize, Ordering::Relaxed);
+        self.spent.fetch_add(start.elapsed().as_micros() as usize, Ordering::Relaxed);
         Ok(maps)
     }
 }

@@ -22,7 +22,8 @@ pub fn find() -> Option<String> {
 /// Requires the same hits of every pair at every α, and every average of every group.
 pub fn agrees(python: &str, results: &[PairResult], settings: &Settings) {
     let file = tempfile::NamedTempFile::new().unwrap();
-    serde_json::to_writer(file.as_file(), &json!({"settings": settings, "results": results})).unwrap();
+    let data = serde_json::to_vec(&json!({"settings": settings, "results": results})).unwrap();
+    std::fs::write(file.path(), data).unwrap();
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/reference/pck.py");
     let output = Command::new(python).arg(script).arg(file.path()).output().unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
