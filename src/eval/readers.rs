@@ -54,11 +54,13 @@ pub enum Format {
     /// PF-WILLOW with its list of pairs.
     PfWillow {
         /// The list, relative to the dataset's folder; `test_pairs.csv` if none is named.
+        #[cfg_attr(feature = "openapi", schema(value_type = Option<String>))]
         list: Option<PathBuf>,
     },
     /// PF-PASCAL with its list of pairs.
     PfPascal {
         /// The list, relative to the dataset's folder; `test_pairs_pf_pascal.csv` if none is named.
+        #[cfg_attr(feature = "openapi", schema(value_type = Option<String>))]
         list: Option<PathBuf>,
     },
     /// AP-10K as GeoAware-SC prepares it.
@@ -74,6 +76,7 @@ pub enum Format {
     /// Homolog's own: JSON lines.
     Simple {
         /// The list, relative to the dataset's folder; `pairs.jsonl` if none is named.
+        #[cfg_attr(feature = "openapi", schema(value_type = Option<String>))]
         list: Option<PathBuf>,
     },
 }

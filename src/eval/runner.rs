@@ -186,7 +186,8 @@ fn ready(maps: &Maps<'_>, steps: &[Step]) -> Result<Option<Vec<Both>>, Error> {
     let mut batch = Vec::new();
     for step in steps.iter().take(BATCH) {
         let Step::Match { pair, source, target } = *step else { break };
-        if !batch.is_empty() && !(maps.is_ready(source) && maps.is_ready(target)) {
+        let at_once = maps.is_ready(source) && maps.is_ready(target);
+        if !at_once && !batch.is_empty() {
             break;
         }
         let (Some(source), Some(target)) = (maps.wait(source)?, maps.wait(target)?) else { return Ok(None) };

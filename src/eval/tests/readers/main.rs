@@ -40,8 +40,10 @@ fn problems(dataset: &Dataset) -> Vec<(ProblemKind, Option<&str>, bool)> {
     dataset.problems.iter().map(|problem| (problem.kind, problem.field.as_deref(), problem.left_out)).collect()
 }
 
-/// Id, source and target of each keypoint.
-fn keypoints(pair: &Pair) -> Vec<(&str, (f64, f64), (f64, f64))> {
+/// Id, source and target of a keypoint.
+type Plain<'a> = (&'a str, (f64, f64), (f64, f64));
+
+fn keypoints(pair: &Pair) -> Vec<Plain<'_>> {
     let plain = |point: Point| (point.x, point.y);
     pair.keypoints.iter().map(|k| (k.id.as_str(), plain(k.source), plain(k.target))).collect()
 }
