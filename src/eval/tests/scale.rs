@@ -79,6 +79,7 @@ fn the_test_split_of_real_size_is_read_run_and_measured() {
 }
 
 #[test]
+#[ignore = "writes 75,000 files: minutes on a slow disk; `cargo test -p homolog-eval --test scale -- --ignored`"]
 fn every_split_has_its_real_number_of_pairs() {
     let folder = tempfile::tempdir().unwrap();
     spair_tree::write(folder.path(), spair_tree::Splits::All, 71).unwrap();
