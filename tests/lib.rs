@@ -5,6 +5,7 @@
 pub mod files;
 pub mod parity;
 pub mod service;
+pub mod spair_tree;
 pub mod train;
 
 use homolog_backbone::{export::Options, onnx::Storage};

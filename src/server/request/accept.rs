@@ -43,6 +43,7 @@ fn quality(range: &str) -> f32 {
 }
 
 #[cfg(test)]
+#[allow(clippy::expect_used, reason = "a test that cannot go on has failed")]
 mod tests {
     use super::*;
 
