@@ -7,7 +7,7 @@ LISTEN ?= 127.0.0.1:8080
 # Pillow alone, for the comparison of our resizing with it: installed beside, without a virtual environment.
 PILLOW := pillow==$(shell sed -n 's/^pillow==//p' tests/reference/requirements.txt)
 
-.PHONY: run test setup pillow lint bench reference demo parity parity-published openapi help
+.PHONY: run test setup pillow lint bench reference demo parity parity-published pck-published openapi help
 
 help:
 	@echo 'make run        fetch ONNX Runtime, build, serve the demo bundle on $(LISTEN)'
@@ -18,6 +18,7 @@ help:
 	@echo 'make parity     full-size ViT-B against PyTorch: errors, times, memory'
 	@echo "                (PARITY='--name dinov2-vits14 --resolutions 518': another network)"
 	@echo 'make parity-published  the released DINOv3 weights (HOMOLOG_DINOV3=FILE) against the published values'
+	@echo 'make pck-published     the released DINOv2 weights (HOMOLOG_DINOV2=FILE) on PF-WILLOW against a public run'
 	@echo 'make reference  make tests/golden again with PyTorch and transformers'
 	@echo 'make demo       make models/demo again from its seed'
 	@echo 'make openapi    write openapi/openapi.json again'
@@ -82,3 +83,7 @@ parity-published: published-files setup .venv/stamp
 	.venv/bin/python tests/reference/published.py '$(HOMOLOG_COCO)' $(COCO_TENSOR)
 	HOMOLOG_DINOV3='$(abspath $(HOMOLOG_DINOV3))' HOMOLOG_COCO_TENSOR=$(COCO_TENSOR) \
 		$(CARGO) test --workspace --test published -- --ignored --nocapture
+
+pck-published: setup
+	@test -f '$(HOMOLOG_DINOV2)' || { echo 'HOMOLOG_DINOV2=FILE: dinov2_vitb14_pretrain.pth (homolog-train pull dinov2-vitb14)'; exit 1; }
+	HOMOLOG_DINOV2='$(abspath $(HOMOLOG_DINOV2))' $(CARGO) test --release --workspace --test willow -- --ignored --nocapture
