@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test that cannot go on has failed")]
 
+pub mod heads;
 pub mod service;
 
 use homolog_backbone::{catalog::Network, checkpoint::Checkpoint, export::Options, onnx::Storage};
@@ -69,8 +70,10 @@ pub fn options(split: usize, feature: Feature, storage: Storage) -> Options {
             dataset: None,
             recipe: None,
             seed: None,
+            adapter: None,
             made_by: "a test".into(),
         },
+        adapter: None,
     }
 }
 

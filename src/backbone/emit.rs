@@ -125,7 +125,7 @@ fn scale_rows(tensor: &mut Tensor, gamma: &Tensor) {
 }
 
 /// `[out, in]` as PyTorch keeps it → `[in, out]` as the product reads it, once here rather than on every run.
-fn transposed(weight: &Tensor) -> Tensor {
+pub(crate) fn transposed(weight: &Tensor) -> Tensor {
     let (out, input) = (weight.shape[0], weight.shape[1]);
     let mut data = vec![0.0; weight.data.len()];
     for (o, row) in weight.data.chunks_exact(input).enumerate() {

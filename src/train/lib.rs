@@ -1,5 +1,6 @@
 //! The offline side of Homolog: makes and checks the bundles that the service loads.
 
+pub mod debias;
 pub mod export;
 pub mod verify;
 

@@ -26,8 +26,8 @@ pub fn backbone(graph: &mut GraphBuilder, weights: &Weights, config: &Config, sp
     Ok(())
 }
 
-/// Emits `tokens [batch, prefix + h·w, width]` and `grid [2]` (h, w) → `descriptors [batch, h, w, width]`: the remaining
-/// blocks and, for [`Feature::PostNorm`], the final norm; CLS and registers left out.
+/// Emits `tokens [batch, prefix + h·w, width]` and `grid [2]` (h, w) → descriptors `[batch, h, w, width]`, which it returns:
+/// the remaining blocks and, for [`Feature::PostNorm`], the final norm; CLS and registers left out.
 ///
 /// # Errors
 /// Whatever reading a weight or writing the files meets.
@@ -37,7 +37,7 @@ pub fn head(
     config: &Config,
     split: usize,
     feature: Feature,
-) -> Result<(), Error> {
+) -> Result<Value, Error> {
     let width = config.width as i64;
     let tokens = graph.input("tokens", data_type::FLOAT, &[("batch", -1), ("tokens", -1), ("width", width)]);
     let grid = graph.input("grid", data_type::INT64, &[("axes", 2)]);
@@ -54,9 +54,7 @@ pub fn head(
     let batch = graph.node("Shape", &[&tokens], &[Attribute::Int("end", 1)]);
     let channels = graph.ints(&[width]);
     let shape = graph.node("Concat", &[&batch, &grid, &channels], &[Attribute::Int("axis", 0)]);
-    let descriptors = graph.node("Reshape", &[&patches, &shape], &[]);
-    graph.output(descriptors, "descriptors", &[("batch", -1), ("h", -1), ("w", -1), ("channels", width)]);
-    Ok(())
+    Ok(graph.node("Reshape", &[&patches, &shape], &[]))
 }
 
 /// Patch embedding, position embedding, CLS and registers: `[batch, prefix + h·w, width]`.
