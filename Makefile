@@ -45,6 +45,7 @@ lint:
 
 reference: .venv/stamp
 	.venv/bin/python tests/reference/make_golden.py
+	.venv/bin/python tests/reference/make_heads.py
 	.venv/bin/python tests/reference/make_images.py
 
 demo:

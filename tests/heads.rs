@@ -11,7 +11,8 @@ use homolog_engine::{Engine, EngineConfig, ProviderChoice};
 
 /// The tiny network.
 pub fn tiny() -> Network {
-    let config = dinov2::Config { patch: 14, width: 16, depth: 3, heads: 2, hidden: 64, registers: 0, position_grid: 5 };
+    let config =
+        dinov2::Config { patch: 14, width: 16, depth: 3, heads: 2, hidden: 64, registers: 0, position_grid: 5 };
     Network { name: "tiny", family: Family::DinoV2(config), resolution: 70, licence: "MIT", url: None }
 }
 

@@ -48,7 +48,9 @@ impl Adapter {
         let refuse = |reason: String| Err(Error::Option { field: "adapter", reason });
         let maps = checkpoint.shapes().get(MIXING).map_or(1, |shape| shape.iter().product::<usize>());
         if maps != 1 {
-            return refuse(format!("it mixes {maps} feature maps (its {MIXING} has {maps} values); a network gives one"));
+            return refuse(format!(
+                "it mixes {maps} feature maps (its {MIXING} has {maps} values); a network gives one"
+            ));
         }
         // Without the tensor any size does: the tensor is then listed as missing.
         let rows = |name: &str| {

@@ -100,7 +100,8 @@ impl<'a> Draft<'a> {
         let family = network.family;
         family.check()?;
         if !family.features().contains(&options.feature) {
-            let reason = format!("{:?} is none of {:?}, which {} has", options.feature, family.features(), network.name);
+            let reason =
+                format!("{:?} is none of {:?}, which {} has", options.feature, family.features(), network.name);
             return Err(Error::Option { field: "feature", reason });
         }
         let mut manifest = manifest(id, network, options)?;
@@ -111,8 +112,7 @@ impl<'a> Draft<'a> {
 
         let parent = folder.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
         let unfinished = Unfinished(parent.join(format!(".{}.unfinished-{}", manifest.id, std::process::id())));
-        let mut draft =
-            Draft { network, weights, options, manifest, unfinished, destination: folder.to_path_buf() };
+        let mut draft = Draft { network, weights, options, manifest, unfinished, destination: folder.to_path_buf() };
         let inside = draft.folder();
         std::fs::create_dir_all(&inside).map_err(Error::io(&inside))?;
 

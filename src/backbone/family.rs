@@ -1,6 +1,11 @@
 //! The families of networks, and what each can do: its sizes, how its checkpoints are read, and its two graphs.
 
-use crate::{Error, Weights, checkpoint::Checkpoint, dinov2, onnx::{GraphBuilder, Value}};
+use crate::{
+    Error, Weights,
+    checkpoint::Checkpoint,
+    dinov2,
+    onnx::{GraphBuilder, Value},
+};
 use homolog_core::bundle::{BackboneInfo, Feature};
 use std::collections::BTreeMap;
 

@@ -7,8 +7,8 @@
 mod manifest;
 
 pub use manifest::{
-    AdapterKind, AdapterProvenance, Adaptation, BackboneInfo, Debias, Feature, FileInfo, LoraTarget, Manifest, Measurement,
-    Precision, Provenance, SCHEMA,
+    Adaptation, AdapterKind, AdapterProvenance, BackboneInfo, Debias, Feature, FileInfo, LoraTarget, Manifest,
+    Measurement, Precision, Provenance, SCHEMA,
 };
 
 use crate::Error;

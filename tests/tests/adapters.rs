@@ -50,7 +50,8 @@ fn run(file: &Path, shape: [usize; 4], storage: Storage) -> (Vec<usize>, Vec<f32
 #[test]
 fn the_published_adapters_give_what_pytorch_gives() {
     let Some(folder) = shared("diy-sc") else { return };
-    for (name, channels) in [("0300_dino_spair", 768), ("0368_dino_spair_fdim_128", 128), ("0369_dino_spair_fdim_384", 384)]
+    for (name, channels) in
+        [("0300_dino_spair", 768), ("0368_dino_spair_fdim_128", 128), ("0369_dino_spair_fdim_384", 384)]
     {
         let (expected_shape, expected) = tensor(&golden("heads/published.safetensors"), name);
         let (shape, found) = run(&folder.join(format!("{name}.pth")), [1, 4, 5, 768], Storage::Fp32);

@@ -16,7 +16,12 @@ use std::{num::NonZeroUsize, path::Path};
 const DIRECTIONS: usize = 4;
 const SIDE: u32 = 70;
 
-fn debiased(out: &Path, feature: Feature, storage: Storage, directions: usize) -> Result<Manifest, homolog_train::Error> {
+fn debiased(
+    out: &Path,
+    feature: Feature,
+    storage: Storage,
+    directions: usize,
+) -> Result<Manifest, homolog_train::Error> {
     let checkpoint = Checkpoint::open(&golden("dinov2-plain/original.pth")).unwrap();
     let (network, options) = (tiny(), options(1, feature, storage));
     let mut draft = Draft::write(&network, &checkpoint, out, &options, |_| {})?;
@@ -41,8 +46,10 @@ fn products(basis: &PositionBasis) -> (Vec<f32>, Vec<f32>) {
     let tensor = basis.basis();
     let (rows, columns) = (tensor.shape[0], tensor.shape[1]);
     let at = |row: usize, column: usize| tensor.data[row * columns + column];
-    let inner = (0..columns).flat_map(|a| (0..columns).map(move |b| (0..rows).map(|row| at(row, a) * at(row, b)).sum()));
-    let outer = (0..rows).flat_map(|a| (0..rows).map(move |b| (0..columns).map(|column| at(a, column) * at(b, column)).sum()));
+    let inner =
+        (0..columns).flat_map(|a| (0..columns).map(move |b| (0..rows).map(|row| at(row, a) * at(row, b)).sum()));
+    let outer =
+        (0..rows).flat_map(|a| (0..rows).map(move |b| (0..columns).map(|column| at(a, column) * at(b, column)).sum()));
     (inner.collect(), outer.collect())
 }
 
