@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test that cannot go on has failed")]
 
 pub mod files;
+pub mod heads;
 pub mod parity;
 pub mod service;
 pub mod spair_tree;
@@ -73,7 +74,9 @@ pub fn options(split: usize, feature: Feature, storage: Storage) -> Options {
             dataset: None,
             recipe: None,
             seed: None,
+            adapter: None,
             made_by: "a test".into(),
         },
+        adapter: None,
     }
 }

@@ -1,19 +1,24 @@
 //! Checkpoint in, bundle folder out.
 
 use crate::{
-    Error, Weights,
+    Adapter, Error, PositionBasis, Weights,
     catalog::Network,
     checkpoint::Checkpoint,
     onnx::{GraphBuilder, Storage},
 };
 use homolog_core::{
-    bundle::{self, Adaptation, Feature, Manifest, Precision, Provenance, SCHEMA},
+    bundle::{self, Adaptation, Debias, Feature, Manifest, Precision, Provenance, SCHEMA},
     features::Sampling,
     geometry::FitMode,
     image::{Interpolation, Normalisation},
     matching::Matcher,
 };
-use std::{cell::RefCell, collections::BTreeMap, path::Path};
+use std::{
+    cell::RefCell,
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+    rc::Rc,
+};
 
 /// What a bundle is to be, beside its weights.
 #[derive(Clone, Debug)]
@@ -34,6 +39,8 @@ pub struct Options {
     pub description: String,
     /// Where the weights come from.
     pub provenance: Provenance,
+    /// A network over the descriptors, to be the head's tail.
+    pub adapter: Option<Adapter>,
 }
 
 /// Steps of an export, for a progress bar.
@@ -61,8 +68,7 @@ const HEAD_BLOCKS: usize = 4;
 /// whole or not at all.
 ///
 /// # Errors
-/// [`Error::Exists`]; [`Error::Option`]; [`Error::Mismatch`] and its kin when the checkpoint is another network's;
-/// [`Error::NotFinite`]; [`Error::Io`].
+/// Those of [`Draft::write`] and [`Draft::finish`].
 pub fn export(
     network: &Network,
     checkpoint: &Checkpoint,
@@ -70,53 +76,133 @@ pub fn export(
     options: &Options,
     progress: impl FnMut(Step),
 ) -> Result<Manifest, Error> {
-    if folder.exists() {
-        return Err(Error::Exists(folder.into()));
-    }
-    let id = folder.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
-    let family = network.family;
-    family.check()?;
-    if !family.features().contains(&options.feature) {
-        let reason = format!("{:?} is none of {:?}, which {} has", options.feature, family.features(), network.name);
-        return Err(Error::Option { field: "feature", reason });
-    }
-    let mut manifest = manifest(id, network, options);
-    // The service's own rules, before any byte is written; the files are not there yet.
-    manifest.files = placeholders();
-    manifest.check().map_err(|reason| Error::Option { field: "bundle", reason })?;
-    let progress = RefCell::new(progress);
-    let tell = |step| progress.borrow_mut()(step);
-    let weights: Weights = family.resolve(checkpoint, network.name)?;
-    let weights = weights.watched(|done, total| tell(Step::Weight { done, total }));
-
-    let parent = folder.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    if parent.exists() && !parent.is_dir() {
-        return Err(Error::Option { field: "out", reason: format!("{} is not a folder", parent.display()) });
-    }
-    std::fs::create_dir_all(parent).map_err(Error::io(parent))?;
-    let unfinished = Unfinished(parent.join(format!(".{}.unfinished-{}", manifest.id, std::process::id())));
-    std::fs::create_dir(&unfinished.0).map_err(Error::io(&unfinished.0))?;
-
-    tell(Step::Backbone);
-    let mut graph = GraphBuilder::create(&unfinished.0, "backbone", options.storage)?;
-    family.backbone(&mut graph, &weights, manifest.split)?;
-    graph.finish()?;
-    tell(Step::Head);
-    let mut graph = GraphBuilder::create(&unfinished.0, "head", options.storage)?;
-    family.head(&mut graph, &weights, manifest.split, options.feature)?;
-    graph.finish()?;
-    tell(Step::Digests);
-    manifest.files = digests(&unfinished.0)?;
-
-    let path = unfinished.0.join(bundle::MANIFEST);
-    let json = serde_json::to_string_pretty(&manifest)
-        .map_err(|error| Error::Io { path: path.clone(), source: error.into() })?;
-    std::fs::write(&path, json + "\n").map_err(Error::io(&path))?;
-    std::fs::rename(&unfinished.0, folder).map_err(Error::io(folder))?;
-    Ok(manifest)
+    Draft::write(network, checkpoint, folder, options, progress)?.finish()
 }
 
-fn manifest(id: String, network: &Network, options: &Options) -> Manifest {
+/// A bundle that is whole, and not yet in its place: it can be run, and its head written once more by what the run showed.
+/// Dropped, it leaves nothing.
+pub struct Draft<'a> {
+    network: &'a Network,
+    weights: Weights<'a>,
+    options: &'a Options,
+    manifest: Manifest,
+    unfinished: Unfinished,
+    destination: PathBuf,
+}
+
+impl<'a> Draft<'a> {
+    /// Writes the bundle of `network` with the weights of `checkpoint` into a hidden folder beside `folder`.
+    ///
+    /// # Errors
+    /// [`Error::Exists`]; [`Error::Option`]; [`Error::Mismatch`] and its kin when the checkpoint is another network's;
+    /// [`Error::NotFinite`]; [`Error::Io`].
+    pub fn write(
+        network: &'a Network,
+        checkpoint: &'a Checkpoint,
+        folder: &Path,
+        options: &'a Options,
+        progress: impl FnMut(Step) + 'a,
+    ) -> Result<Draft<'a>, Error> {
+        if folder.exists() {
+            return Err(Error::Exists(folder.into()));
+        }
+        let id = folder.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+        let family = network.family;
+        family.check()?;
+        if !family.features().contains(&options.feature) {
+            let reason =
+                format!("{:?} is none of {:?}, which {} has", options.feature, family.features(), network.name);
+            return Err(Error::Option { field: "feature", reason });
+        }
+        let mut manifest = manifest(id, network, options)?;
+        // The service's own rules, before any byte is written; the files are not there yet.
+        manifest.files = placeholders();
+        manifest.check().map_err(|reason| Error::Option { field: "bundle", reason })?;
+        let progress = Rc::new(RefCell::new(progress));
+        let heard = progress.clone();
+        let tell = move |step| progress.borrow_mut()(step);
+        let weights: Weights = family.resolve(checkpoint, network.name)?;
+        let weights = weights.watched(move |done, total| heard.borrow_mut()(Step::Weight { done, total }));
+
+        let parent = folder.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        if parent.exists() && !parent.is_dir() {
+            return Err(Error::Option { field: "out", reason: format!("{} is not a folder", parent.display()) });
+        }
+        let unfinished = Unfinished(parent.join(format!(".{}.unfinished-{}", manifest.id, std::process::id())));
+        let mut draft = Draft { network, weights, options, manifest, unfinished, destination: folder.to_path_buf() };
+        let inside = draft.folder();
+        std::fs::create_dir_all(&inside).map_err(Error::io(&inside))?;
+
+        tell(Step::Backbone);
+        let mut graph = GraphBuilder::create(&inside, "backbone", options.storage)?;
+        family.backbone(&mut graph, &draft.weights, draft.manifest.split)?;
+        graph.finish()?;
+        tell(Step::Head);
+        draft.write_head(None)?;
+        tell(Step::Digests);
+        draft.seal()?;
+        Ok(draft)
+    }
+
+    /// The folder as it stands: a bundle under its own name.
+    pub fn folder(&self) -> PathBuf {
+        self.unfinished.0.join(&self.manifest.id)
+    }
+
+    /// What the manifest says so far.
+    pub fn manifest(&self) -> &Manifest {
+        &self.manifest
+    }
+
+    /// Writes the head once more, with the directions of `basis` taken out of its descriptors. No session may hold the old one.
+    ///
+    /// # Errors
+    /// Whatever writing meets.
+    pub fn debias(&mut self, basis: &PositionBasis) -> Result<(), Error> {
+        let [_, directions] = basis.basis().shape[..] else {
+            return Err(Error::Option { field: "debias", reason: "the basis is no matrix".into() });
+        };
+        self.manifest.debias = Some(Debias { directions, resolution: self.manifest.default_resolution });
+        self.write_head(Some(basis))?;
+        self.seal()
+    }
+
+    /// Puts the bundle in its place.
+    ///
+    /// # Errors
+    /// [`Error::Io`], also when something else is there by now.
+    pub fn finish(self) -> Result<Manifest, Error> {
+        std::fs::rename(self.folder(), &self.destination).map_err(Error::io(&self.destination))?;
+        Ok(self.manifest)
+    }
+
+    /// Writes the family's head and what comes after it.
+    fn write_head(&self, basis: Option<&PositionBasis>) -> Result<(), Error> {
+        let Manifest { split, channels, .. } = self.manifest;
+        let mut graph = GraphBuilder::create(&self.folder(), "head", self.options.storage)?;
+        let mut descriptors = self.network.family.head(&mut graph, &self.weights, split, self.options.feature)?;
+        if let Some(adapter) = &self.options.adapter {
+            descriptors = adapter.emit(&mut graph, &descriptors)?;
+        }
+        if let Some(basis) = basis {
+            descriptors = basis.emit(&mut graph, &descriptors);
+        }
+        let dims = [("batch", -1), ("h", -1), ("w", -1), ("channels", channels as i64)];
+        graph.output(descriptors, "descriptors", &dims);
+        graph.finish()
+    }
+
+    /// Writes the manifest of the files as they are.
+    fn seal(&mut self) -> Result<(), Error> {
+        let path = self.folder().join(bundle::MANIFEST);
+        self.manifest.files = digests(&self.folder())?;
+        let json = serde_json::to_string_pretty(&self.manifest)
+            .map_err(|error| Error::Io { path: path.clone(), source: error.into() })?;
+        std::fs::write(&path, json + "\n").map_err(Error::io(&path))
+    }
+}
+
+fn manifest(id: String, network: &Network, options: &Options) -> Result<Manifest, Error> {
     let backbone = network.family.info(network.name);
     let mut resolutions = options.resolutions.clone();
     if resolutions.is_empty() {
@@ -127,14 +213,23 @@ fn manifest(id: String, network: &Network, options: &Options) -> Manifest {
     resolutions.dedup();
     let largest = resolutions.last().copied().unwrap_or(network.resolution);
     let usual = if resolutions.contains(&network.resolution) { network.resolution } else { largest };
-    Manifest {
+    let channels = network.family.channels(options.feature);
+    let (channels, adaptation) = match &options.adapter {
+        None => (channels, Adaptation::None {}),
+        Some(adapter) if adapter.input() == channels => (adapter.output(), adapter.adaptation()),
+        Some(adapter) => {
+            let reason = format!("it takes {} channels, the network's descriptors have {channels}", adapter.input());
+            return Err(Error::Option { field: "adapter", reason });
+        }
+    };
+    Ok(Manifest {
         schema: SCHEMA,
         id,
         description: options.description.clone(),
         split: options.split.unwrap_or(backbone.depth.saturating_sub(HEAD_BLOCKS)),
         backbone,
         feature: options.feature,
-        channels: network.family.channels(options.feature),
+        channels,
         precision: match options.storage {
             Storage::Fp32 => Precision::Fp32,
             Storage::Fp16 => Precision::Fp16Storage,
@@ -146,11 +241,12 @@ fn manifest(id: String, network: &Network, options: &Options) -> Manifest {
         resolutions,
         matcher: Matcher::default(),
         sampling: Sampling::Bilinear,
-        adaptation: Adaptation::None {},
+        adaptation,
+        debias: None,
         provenance: options.provenance.clone(),
         results: Vec::new(),
         files: BTreeMap::new(),
-    }
+    })
 }
 
 fn placeholders() -> BTreeMap<String, bundle::FileInfo> {
@@ -163,17 +259,20 @@ fn digests(folder: &Path) -> Result<BTreeMap<String, bundle::FileInfo>, Error> {
     for entry in std::fs::read_dir(folder).map_err(Error::io(folder))? {
         let path = entry.map_err(Error::io(folder))?.path();
         let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+        if name == bundle::MANIFEST {
+            continue;
+        }
         files.insert(name, bundle::digest_file(&path).map_err(Error::io(&path))?);
     }
     Ok(files)
 }
 
-/// A folder that is removed when the export does not come to its end.
-struct Unfinished(std::path::PathBuf);
+/// A hidden folder that is removed in the end, whatever the end is.
+struct Unfinished(PathBuf);
 
 impl Drop for Unfinished {
     fn drop(&mut self) {
-        // After the rename there is nothing left to remove; a failure leaves a hidden folder, which no scan reads.
+        // What was finished has been moved out; a failure leaves a hidden folder, which no scan reads.
         let _ = std::fs::remove_dir_all(&self.0);
     }
 }

@@ -1,6 +1,12 @@
 //! The families of networks, and what each can do: its sizes, how its checkpoints are read, and its two graphs.
 
-use crate::{Error, Weights, checkpoint::Checkpoint, dinov2, dinov3, onnx::GraphBuilder, sam};
+use crate::{
+    Error, Weights,
+    checkpoint::Checkpoint,
+    dinov2, dinov3,
+    onnx::{GraphBuilder, Value},
+    sam,
+};
 use homolog_core::bundle::{BackboneInfo, Feature};
 use std::collections::BTreeMap;
 
@@ -112,7 +118,8 @@ impl Family {
         }
     }
 
-    /// Emits `tokens [batch, tokens, width]` and `grid [2]` (h, w) → `descriptors [batch, h, w, channels]`.
+    /// Emits `tokens [batch, tokens, width]` and `grid [2]` (h, w) → descriptors `[batch, h, w, channels]`, which it returns:
+    /// what comes after them ([`crate::Adapter`], [`crate::PositionBasis`]) is the same for all families.
     ///
     /// # Errors
     /// Whatever reading a weight or writing the files meets.
@@ -122,7 +129,7 @@ impl Family {
         weights: &Weights,
         split: usize,
         feature: Feature,
-    ) -> Result<(), Error> {
+    ) -> Result<Value, Error> {
         match self {
             Family::DinoV2(config) => dinov2::head(graph, weights, config, split, feature),
             Family::DinoV3(config) => dinov3::head(graph, weights, config, split, feature),

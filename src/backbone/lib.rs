@@ -5,13 +5,17 @@
 //! - [`checkpoint`]: `.pth` and `.safetensors` files as named tensors, nothing in them executed;
 //! - [`Family`]: what a family can do; [`dinov2`], [`dinov3`], [`sam`]: its sizes, the names its tensors go by, its graph;
 //! - [`onnx`]: a writer of ONNX files with weights as external data;
+//! - [`Adapter`]: a small trained network over a frozen network's descriptors; [`PositionBasis`]: what tells places apart
+//!   rather than parts, taken out of descriptors;
 //! - [`export`]: checkpoint in, bundle folder out;
 //! - [`random`]: checkpoints of random weights, for the demo bundle and for tests.
 //!
 //! This crate knows nothing about ONNX Runtime's library, HTTP or training: it writes files.
 
+mod adapter;
 pub mod catalog;
 pub mod checkpoint;
+mod debias;
 pub mod dinov2;
 pub mod dinov3;
 mod emit;
@@ -25,6 +29,8 @@ pub mod sam;
 mod tokens;
 mod weights;
 
+pub use adapter::{Adapter, PUBLIC_ADAPTERS, PublicAdapter};
+pub use debias::PositionBasis;
 pub use error::Error;
 pub use family::{Family, Mlp};
 pub use weights::{Source, Weights};

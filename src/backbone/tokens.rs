@@ -69,13 +69,17 @@ pub(crate) fn head_inputs(graph: &mut GraphBuilder, width: usize) -> HeadInputs 
 }
 
 /// Leaves the first `prefix` tokens of `all` out and makes `descriptors [batch, h, w, width]` an output.
-pub(crate) fn descriptors(graph: &mut GraphBuilder, all: &str, inputs: &HeadInputs, prefix: usize, width: usize) {
-    let width = width as i64;
+pub(crate) fn descriptors(
+    graph: &mut GraphBuilder,
+    all: &str,
+    inputs: &HeadInputs,
+    prefix: usize,
+    width: usize,
+) -> Value {
     let (start, end, axis) = (graph.ints(&[prefix as i64]), graph.ints(&[i64::MAX]), graph.ints(&[1]));
     let patches = graph.node("Slice", &[all, &start, &end, &axis], &[]);
     let batch = graph.node("Shape", &[&inputs.tokens], &[Attribute::Int("end", 1)]);
-    let channels = graph.ints(&[width]);
+    let channels = graph.ints(&[width as i64]);
     let shape = graph.node("Concat", &[&batch, &inputs.grid, &channels], &[Attribute::Int("axis", 0)]);
-    let descriptors = graph.node("Reshape", &[&patches, &shape], &[]);
-    graph.output(descriptors, "descriptors", &[("batch", -1), ("h", -1), ("w", -1), ("channels", width)]);
+    graph.node("Reshape", &[&patches, &shape], &[])
 }

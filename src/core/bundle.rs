@@ -7,7 +7,8 @@
 mod manifest;
 
 pub use manifest::{
-    Adaptation, BackboneInfo, Feature, FileInfo, LoraTarget, Manifest, Measurement, Precision, Provenance, SCHEMA,
+    Adaptation, AdapterKind, AdapterProvenance, BackboneInfo, Debias, Feature, FileInfo, LoraTarget, Manifest,
+    Measurement, Precision, Provenance, SCHEMA,
 };
 
 use crate::Error;

@@ -1,19 +1,23 @@
 //! `homolog-train export` and `demo`.
 
-use crate::{Error, progress};
+use crate::{Error, debias, progress};
 use clap::{Args, ValueEnum};
 use homolog_backbone::{
+    Adapter, PublicAdapter,
     catalog::{self, Network},
     checkpoint::Checkpoint,
-    export::{Options, Step, export},
+    export::{Draft, Options, Step},
     onnx::Storage,
     random,
 };
 use homolog_core::{
-    bundle::{self, Feature, Manifest, Provenance},
+    bundle::{self, AdapterProvenance, Feature, Manifest, Provenance},
     geometry::FitMode,
 };
-use std::path::{Path, PathBuf};
+use std::{
+    num::NonZeroUsize,
+    path::{Path, PathBuf},
+};
 
 /// Writes a bundle from a checkpoint file.
 #[derive(Args, Debug)]
@@ -53,6 +57,14 @@ pub struct BundleArgs {
     /// The side taken when none is asked for [default: the network's own, or the largest].
     #[arg(long)]
     pub default_resolution: Option<u32>,
+    /// A trained adapter over the descriptors (a file of DIY-SC, or of its kind), to be the end of the head. For a published
+    /// one, feature and resolutions default to those it was trained with.
+    #[arg(long)]
+    pub adapter: Option<PathBuf>,
+    /// Take the directions out of the descriptors that only tell where in the image a token lies (INSID3): so many, found
+    /// by running the network on a black image of its default resolution.
+    #[arg(long, value_name = "K", num_args = 0..=1, require_equals = true, default_missing_value = "20", conflicts_with = "adapter")]
+    pub debias: Option<NonZeroUsize>,
 }
 
 /// Which features are the descriptors.
@@ -99,25 +111,61 @@ impl From<StorageArg> for Storage {
 /// # Errors
 /// Whatever reading the checkpoint or writing the bundle meets.
 pub fn run(arguments: &ExportArgs) -> Result<Manifest, Error> {
-    let network = catalog::find(&arguments.network)?;
+    let mut network = catalog::find(&arguments.network)?;
     let bundle = &arguments.bundle;
     let checkpoint = Checkpoint::open(&arguments.weights)?;
-    let name = arguments.weights.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+    let mut usual_feature = network.feature;
+    let mut provenance = Provenance {
+        checkpoint: file_name(&arguments.weights),
+        checkpoint_sha256: file_digest(&arguments.weights)?,
+        ..provenance(&network)
+    };
+    let mut description = format!("{} as released, not adapted.", network.name);
+    let mut adapter = None;
+    if let Some(path) = &bundle.adapter {
+        let public = published(path, &network, &mut provenance)?;
+        let name = public.map_or_else(|| file_name(path), |public| public.name.to_owned());
+        description = format!("{} as released, and the adapter {name} over its descriptors.", network.name);
+        if let Some(public) = public {
+            (usual_feature, network.resolution) = (public.feature, public.resolution);
+        }
+        let feature = bundle.feature.map_or(usual_feature, Feature::from);
+        adapter = Some(Adapter::open(&Checkpoint::open(path)?, network.family.channels(feature))?);
+    }
+    if let Some(directions) = bundle.debias {
+        description = format!("{description} {directions} directions that tell of position were taken out.");
+    }
     let options = Options {
         split: bundle.split,
-        feature: bundle.feature.map_or(network.feature, Feature::from),
+        feature: bundle.feature.map_or(usual_feature, Feature::from),
         storage: bundle.storage.into(),
         fit: bundle.fit,
         resolutions: bundle.resolutions.clone(),
         default_resolution: bundle.default_resolution,
-        description: format!("{} as released, not adapted.", network.name),
-        provenance: Provenance {
-            checkpoint: name,
-            checkpoint_sha256: file_digest(&arguments.weights)?,
-            ..provenance(&network)
-        },
+        description,
+        provenance,
+        adapter,
     };
-    write(&network, &checkpoint, &arguments.out, &options)
+    write(&network, &checkpoint, &arguments.out, &options, bundle.debias)
+}
+
+/// Tells whether the adapter in `path` is a published one, and notes in `provenance` where it comes from.
+fn published(
+    path: &Path,
+    network: &Network,
+    provenance: &mut Provenance,
+) -> Result<Option<&'static PublicAdapter>, Error> {
+    let Some(sha256) = file_digest(path)? else {
+        return Err(Error::File { path: path.into(), reason: "an adapter is one file, this is a folder".into() });
+    };
+    let public = PublicAdapter::find(&sha256);
+    if let Some(PublicAdapter { name, network: wanted, .. }) = public.filter(|public| public.network != network.name) {
+        let reason = format!("{name} was trained over {wanted}, not over {}", network.name);
+        return Err(Error::File { path: path.into(), reason });
+    }
+    let licence = public.map(|public| public.licence.to_owned());
+    provenance.adapter = Some(AdapterProvenance { file: file_name(path), sha256, licence });
+    Ok(public)
 }
 
 /// Writes the demo bundle: the demo network with random weights of a fixed seed.
@@ -142,23 +190,38 @@ pub fn demo(out: &Path, seed: u64) -> Result<Manifest, Error> {
             seed: Some(seed),
             ..provenance(&network)
         },
+        adapter: None,
     };
-    write(&network, &random::weights(&network.family, seed), out, &options)
+    write(&network, &random::weights(&network.family, seed), out, &options, None)
 }
 
-fn write(network: &Network, checkpoint: &Checkpoint, out: &Path, options: &Options) -> Result<Manifest, Error> {
+fn write(
+    network: &Network,
+    checkpoint: &Checkpoint,
+    out: &Path,
+    options: &Options,
+    debias: Option<NonZeroUsize>,
+) -> Result<Manifest, Error> {
     let bar = progress::weights();
-    let result = export(network, checkpoint, out, options, |step| match step {
-        Step::Backbone => bar.set_message("backbone.onnx"),
-        Step::Head => bar.set_message("head.onnx"),
-        Step::Weight { done, total } => {
-            bar.set_length(total as u64);
-            bar.set_position(done as u64);
+    let made = || -> Result<Manifest, Error> {
+        let mut draft = Draft::write(network, checkpoint, out, options, |step| match step {
+            Step::Backbone => bar.set_message("backbone.onnx"),
+            Step::Head => bar.set_message("head.onnx"),
+            Step::Weight { done, total } => {
+                bar.set_length(total as u64);
+                bar.set_position(done as u64);
+            }
+            Step::Digests => bar.set_message("hashing the files"),
+        })?;
+        if let Some(directions) = debias {
+            bar.set_message("finding what position does to the descriptors");
+            debias::apply(&mut draft, directions)?;
         }
-        Step::Digests => bar.set_message("hashing the files"),
-    });
+        Ok(draft.finish()?)
+    };
+    let manifest = made();
     bar.finish_and_clear();
-    Ok(result?)
+    manifest
 }
 
 fn provenance(network: &Network) -> Provenance {
@@ -169,8 +232,13 @@ fn provenance(network: &Network) -> Provenance {
         dataset: None,
         recipe: None,
         seed: None,
+        adapter: None,
         made_by: concat!("homolog-train ", env!("CARGO_PKG_VERSION")).into(),
     }
+}
+
+fn file_name(path: &Path) -> String {
+    path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default()
 }
 
 /// A folder of shards has no digest of its own.

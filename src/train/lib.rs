@@ -1,6 +1,7 @@
 //! The offline side of Homolog: makes and checks the bundles that the service loads.
 
 pub mod add;
+pub mod debias;
 pub mod download;
 pub mod export;
 pub mod networks;

@@ -19,8 +19,8 @@ pub fn backbone(graph: &mut GraphBuilder, weights: &Weights, config: &Config, sp
     Ok(())
 }
 
-/// Emits `tokens [batch, prefix + h·w, width]` and `grid [2]` (h, w) → `descriptors [batch, h, w, width]`: the remaining
-/// blocks and, for [`Feature::PostNorm`], the final norm; CLS and registers left out.
+/// Emits `tokens [batch, prefix + h·w, width]` and `grid [2]` (h, w) → descriptors `[batch, h, w, width]`, which it returns:
+/// the remaining blocks and, for [`Feature::PostNorm`], the final norm; CLS and registers left out.
 ///
 /// # Errors
 /// Whatever reading a weight or writing the files meets.
@@ -30,15 +30,14 @@ pub fn head(
     config: &Config,
     split: usize,
     feature: Feature,
-) -> Result<(), Error> {
+) -> Result<Value, Error> {
     let inputs = tokens::head_inputs(graph, config.width);
     let mut stream = Stream::enter(graph, weights, &inputs.tokens, config.width, config.heads, EPSILON);
     for block in split..config.depth {
         stream.block(block)?;
     }
     let all = if feature == Feature::PostNorm { stream.leave_normed("norm")? } else { stream.leave() };
-    tokens::descriptors(graph, &all, &inputs, config.prefix(), config.width);
-    Ok(())
+    Ok(tokens::descriptors(graph, &all, &inputs, config.prefix(), config.width))
 }
 
 /// Patch embedding, position embedding, CLS and registers: `[batch, prefix + h·w, width]`.

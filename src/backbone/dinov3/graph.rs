@@ -35,7 +35,7 @@ pub fn head(
     config: &Config,
     split: usize,
     feature: Feature,
-) -> Result<(), Error> {
+) -> Result<Value, Error> {
     let inputs = tokens::head_inputs(graph, config.width);
     let mut side = |axis| {
         let axis = graph.ints(&[axis]);
@@ -49,6 +49,5 @@ pub fn head(
         stream.block(block)?;
     }
     let all = if feature == Feature::PostNorm { stream.leave_normed("norm")? } else { stream.leave() };
-    tokens::descriptors(graph, &all, &inputs, config.prefix(), config.width);
-    Ok(())
+    Ok(tokens::descriptors(graph, &all, &inputs, config.prefix(), config.width))
 }

@@ -47,7 +47,7 @@ pub fn head(
     config: &Config,
     split: usize,
     feature: Feature,
-) -> Result<(), Error> {
+) -> Result<Value, Error> {
     let width = ("width", config.width as i64);
     let tokens = graph.input("tokens", data_type::FLOAT, &[("batch", -1), ("tokens", -1), width]);
     let grid = graph.input("grid", data_type::INT64, &[("axes", 2)]);
@@ -63,9 +63,7 @@ pub fn head(
     let channels = channels as i64;
     let rest = graph.ints(&[channels]);
     let shape = graph.node("Concat", &[&batch, &grid, &rest], &[Attribute::Int("axis", 0)]);
-    let descriptors = graph.node("Reshape", &[&features, &shape], &[]);
-    graph.output(descriptors, "descriptors", &[("batch", -1), ("h", -1), ("w", -1), ("channels", channels)]);
-    Ok(())
+    Ok(graph.node("Reshape", &[&features, &shape], &[]))
 }
 
 /// Runs some of the blocks over `tokens`; `size` is batch, h and w, each a `[1]` tensor.

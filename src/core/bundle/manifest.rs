@@ -54,6 +54,9 @@ pub struct Manifest {
     pub sampling: Sampling,
     /// How the network was adapted to correspondence.
     pub adaptation: Adaptation,
+    /// What the head takes out of the descriptors, where it was made to.
+    #[serde(default)]
+    pub debias: Option<Debias>,
     /// Where the weights come from.
     pub provenance: Provenance,
     /// What was measured with this bundle.
@@ -140,6 +143,33 @@ pub enum Adaptation {
         /// The products they were added to.
         targets: Vec<LoraTarget>,
     },
+    /// A small network over the frozen network's descriptors was trained; the head ends with it.
+    Adapter {
+        /// What it is made of.
+        architecture: AdapterKind,
+        /// Channels inside it.
+        width: usize,
+    },
+}
+
+/// What an adapter is made of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(rename_all = "snake_case")]
+pub enum AdapterKind {
+    /// One residual bottleneck block with group norms (GeoAware-SC, DIY-SC).
+    Bottleneck,
+}
+
+/// The part of the descriptors that only tells where in the image a token lies, taken out of them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(deny_unknown_fields)]
+pub struct Debias {
+    /// How many directions were taken out.
+    pub directions: usize,
+    /// Side in pixels of the black image that they were found on; at other sides they are an approximation.
+    pub resolution: u32,
 }
 
 /// A product that a LoRA update was added to.
@@ -176,8 +206,24 @@ pub struct Provenance {
     pub recipe: Option<String>,
     /// The seed of whatever was random.
     pub seed: Option<u64>,
+    /// Where the adapter's weights come from, where there is one.
+    #[serde(default)]
+    pub adapter: Option<AdapterProvenance>,
     /// The program that wrote the bundle, with its version.
     pub made_by: String,
+}
+
+/// Where an adapter's weights come from.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(deny_unknown_fields)]
+pub struct AdapterProvenance {
+    /// Its file's name.
+    pub file: String,
+    /// Its file's SHA-256.
+    pub sha256: String,
+    /// Its licence, as an SPDX expression, where it is known.
+    pub licence: Option<String>,
 }
 
 /// One measured number.
@@ -222,6 +268,10 @@ impl Manifest {
             (1..=MAX_CHANNELS).contains(&self.channels),
             format!("channels: {} is not in 1..={MAX_CHANNELS}", self.channels),
         )?;
+        if let Some(Debias { directions, .. }) = self.debias {
+            let fits = (1..self.channels).contains(&directions);
+            must(fits, format!("debias: {directions} directions of {} channels", self.channels))?;
+        }
         let sane = |values: [f32; 3]| values.iter().all(|value| value.is_finite());
         let Normalisation { mean, std } = self.normalisation;
         must(
