@@ -1,9 +1,13 @@
 //! What the tests of heads share: the tiny DINOv2 of `tests/golden/dinov2-plain`, run on its golden inputs.
 
 use crate::{golden, tensor};
-use homolog_backbone::{Family, catalog::Network, dinov2};
+use homolog_backbone::{
+    Family, Mlp,
+    catalog::{Network, Origin},
+    dinov2,
+};
 use homolog_core::{
-    bundle::Bundle,
+    bundle::{Bundle, Feature},
     geometry::Size,
     image::{Normalisation, Pixels},
 };
@@ -11,9 +15,24 @@ use homolog_engine::{Engine, EngineConfig, ProviderChoice};
 
 /// The tiny network.
 pub fn tiny() -> Network {
-    let config =
-        dinov2::Config { patch: 14, width: 16, depth: 3, heads: 2, hidden: 64, registers: 0, position_grid: 5 };
-    Network { name: "tiny", family: Family::DinoV2(config), resolution: 70, licence: "MIT", url: None }
+    let config = dinov2::Config {
+        patch: 14,
+        width: 16,
+        depth: 3,
+        heads: 2,
+        mlp: Mlp::Gelu,
+        hidden: 64,
+        registers: 0,
+        position_grid: 5,
+    };
+    Network {
+        name: "tiny",
+        family: Family::DinoV2(config),
+        resolution: 70,
+        feature: Feature::PreNorm,
+        licence: "MIT",
+        origin: Origin::None,
+    }
 }
 
 /// An engine on the CPU, one thread.

@@ -1,7 +1,12 @@
 //! The two graphs of a DINOv3 bundle: image to tokens, tokens to descriptors.
 
 use super::{Config, EPSILON, rope};
-use crate::{Error, Weights, emit::Stream, onnx::GraphBuilder, tokens};
+use crate::{
+    Error, Weights,
+    emit::Stream,
+    onnx::{GraphBuilder, Value},
+    tokens,
+};
 use homolog_core::bundle::Feature;
 
 /// Emits `image [batch, 3, height, width]` → `tokens [batch, prefix + h·w, width]` after the first `split` blocks.
