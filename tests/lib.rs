@@ -5,6 +5,7 @@
 pub mod files;
 pub mod heads;
 pub mod parity;
+pub mod postgres;
 pub mod service;
 pub mod spair_tree;
 pub mod train;

@@ -15,6 +15,7 @@ use crate::geometry::{Fit, Point, check_finite};
 pub use candidates::candidates;
 pub use matcher::Matcher;
 pub use peak::{Peak, argmax, kernel_soft_argmax, peak, soft_argmax, window_soft_argmax};
+use serde::{Deserialize, Serialize};
 pub use settings::{Sigma, Temperature, Window};
 pub use similarity::similarity;
 
@@ -23,7 +24,9 @@ pub use similarity::similarity;
 const CHUNK: usize = 64;
 
 /// How points are matched.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(as = MatchingSettings))]
+#[serde(deny_unknown_fields, default)]
 pub struct Settings {
     /// How the place is found in the similarities.
     pub matcher: Matcher,

@@ -11,35 +11,63 @@
 use std::path::Path;
 
 use homolog_core::geometry::Point;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 use super::{ReadOptions, bytes, json_fault};
 use crate::dataset::{Bounds, Builder, Difficulty, Entry, Fault, ProblemKind, Side, mutual};
 use crate::pck::Threshold;
 use crate::{Dataset, Error};
 
-#[derive(Deserialize)]
+/// A pair as it stands in a line.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
-struct Line {
-    id: Option<String>,
-    source: String,
-    target: String,
-    source_keypoints: Vec<Option<[f64; 2]>>,
-    target_keypoints: Vec<Option<[f64; 2]>>,
-    keypoint_ids: Option<Vec<KeypointId>>,
-    category: Option<String>,
-    source_box: Option<[f64; 4]>,
-    target_box: Option<[f64; 4]>,
-    viewpoint: Option<u8>,
-    scale: Option<u8>,
-    truncation: Option<u8>,
-    occlusion: Option<u8>,
+pub struct PairLine {
+    /// The pair's name; its place in the list when left out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub id: Option<String>,
+    /// The source image.
+    pub source: String,
+    /// The target image.
+    pub target: String,
+    /// Keypoints of the source, `[x, y]` in pixels of the image as displayed; null where one is not visible.
+    pub source_keypoints: Vec<Option<[f64; 2]>>,
+    /// The same keypoints in the target, in the same order.
+    pub target_keypoints: Vec<Option<[f64; 2]>>,
+    /// Which parts they are; their places in the list when left out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub keypoint_ids: Option<Vec<KeypointId>>,
+    /// What the object is; `all` when left out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub category: Option<String>,
+    /// The object in the source: left, top, right, bottom.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub source_box: Option<[f64; 4]>,
+    /// The object in the target.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub target_box: Option<[f64; 4]>,
+    /// Difference of viewpoint: 0 easy, 1 medium, 2 difficult.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub viewpoint: Option<u8>,
+    /// Difference of scale: 0 easy, 1 medium, 2 difficult.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub scale: Option<u8>,
+    /// Truncation: 0 none, 1 source, 2 target, 3 both.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub truncation: Option<u8>,
+    /// Occlusion: 0 none, 1 source, 2 target, 3 both.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub occlusion: Option<u8>,
 }
 
-#[derive(Deserialize)]
+/// Which part a keypoint is: a whole number or a text.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(untagged)]
-enum KeypointId {
+pub enum KeypointId {
+    /// As SPair-71k numbers them.
     Number(u64),
+    /// A name.
     Text(String),
 }
 
@@ -56,13 +84,13 @@ pub fn read(list: &Path, options: &ReadOptions) -> Result<Dataset, Error> {
             continue;
         }
         let at = format!("line {}", number + 1);
-        match serde_json::from_slice::<Line>(text) {
+        match serde_json::from_slice::<PairLine>(text) {
             Ok(mut line) => {
                 let id = line.id.take().unwrap_or_else(|| (number + 1).to_string());
                 builder.add(&id, entry(folder, list, &at, line, id.clone()));
             }
             Err(_) => {
-                let fault = json_fault::<Line>(list, text);
+                let fault = json_fault::<PairLine>(list, text);
                 let field = fault.field.map_or(at.clone(), |field| format!("{at}, {field}"));
                 builder.add(&at, Err(Fault { field: Some(field), ..fault }));
             }
@@ -75,7 +103,7 @@ pub fn read(list: &Path, options: &ReadOptions) -> Result<Dataset, Error> {
     Ok(dataset)
 }
 
-fn entry(folder: &Path, list: &Path, at: &str, line: Line, id: String) -> Result<Entry, Fault> {
+fn entry(folder: &Path, list: &Path, at: &str, line: PairLine, id: String) -> Result<Entry, Fault> {
     let wrong = |field: &str, detail: String| Fault::malformed(list, &format!("{at}, {field}"), detail);
     let count = line.source_keypoints.len();
     if line.target_keypoints.len() != count {
