@@ -5,11 +5,13 @@
 //! SHA-256 of every file. A bundle that breaks a rule is refused by name and reason; nothing of it is loaded.
 
 mod manifest;
+mod preparation;
 
 pub use manifest::{
     Adaptation, AdapterKind, AdapterProvenance, BackboneInfo, Debias, Feature, FileInfo, LoraTarget, Manifest,
     Measurement, Precision, Provenance, SCHEMA,
 };
+pub use preparation::Preparation;
 
 use crate::Error;
 use sha2::{Digest, Sha256};

@@ -1,18 +1,21 @@
 //! The bundles that are served, and the way to their descriptors.
 
 use crate::{
-    Error, Provider, ProviderChoice, library,
-    worker::{Call, Job, Waiting, Worker},
+    Error, Provider, ProviderChoice,
+    call::Call,
+    library,
+    queue::{Job, Queue},
+    worker::{Runs, Worker},
 };
 use homolog_core::{
     bundle::{Bundle, Manifest},
     features::FeatureMap,
-    geometry::{Fit, Size},
-    image::{Photo, Pixels, prepare},
+    geometry::Size,
+    image::{Photo, Pixels},
 };
 use std::{
     collections::BTreeMap,
-    sync::Arc,
+    sync::{Arc, atomic::Ordering},
     thread::JoinHandle,
     time::{Duration, Instant},
 };
@@ -28,7 +31,7 @@ pub struct EngineConfig {
     pub workers: usize,
     /// Threads of each worker's sessions; 0 for the cores that this process may use, divided among the workers.
     pub threads: usize,
-    /// How many images may wait.
+    /// How many images of requests may wait.
     pub queue: usize,
 }
 
@@ -37,6 +40,7 @@ pub struct EngineConfig {
 pub struct Model {
     id: Arc<str>,
     bundle: Arc<Bundle>,
+    backbone: Arc<str>,
 }
 
 impl Model {
@@ -49,6 +53,12 @@ impl Model {
     pub fn manifest(&self) -> &Manifest {
         self.bundle.manifest()
     }
+
+    /// [`Bundle::backbone_key`]: models with equal keys share a backbone, and [the tokens](Engine::describe_together) of an
+    /// image whose [`Preparation`](homolog_core::bundle::Preparation) is the same for them.
+    pub fn backbone_key(&self) -> &str {
+        &self.backbone
+    }
 }
 
 /// What becomes of an image when the queue is full.
@@ -60,23 +70,45 @@ pub enum WhenFull {
     Wait,
 }
 
+/// Whose turn it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Priority {
+    /// Before all background images, in a bounded line: somebody waits for the answer.
+    Interactive(WhenFull),
+    /// When no interactive image waits. A run is stopped as soon as an interactive image finds no worker free, and begins again
+    /// later; after three times it comes to its end.
+    Background,
+}
+
+/// What an engine has done since it was started, by all workers together; its first run of each model included.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Statistics {
+    /// Runs of backbones that came to their end.
+    pub backbones: u64,
+    /// Runs of heads that came to their end.
+    pub heads: u64,
+    /// How often a background image was stopped for an interactive one.
+    pub preemptions: u64,
+}
+
 /// An image's descriptors, and where the time went.
 #[derive(Clone, Debug)]
 pub struct Described {
     /// `[h, w, channels]`, as the head gives them.
     pub features: FeatureMap<'static>,
-    /// Spent waiting for a worker.
+    /// Spent waiting for a worker; for a background image also in runs that were stopped.
     pub queued: Duration,
-    /// Spent in backbone and head.
+    /// Spent in backbone and head, those of the models included that shared the backbone's tokens.
     pub encoded: Duration,
 }
 
-/// Loaded bundles behind a bounded queue and worker threads.
+/// Loaded bundles behind a queue and worker threads.
 pub struct Engine {
     models: BTreeMap<String, Model>,
     provider: Provider,
-    queue: async_channel::Sender<Job>,
+    queue: Arc<Queue>,
     workers: Vec<JoinHandle<()>>,
+    runs: Arc<Runs>,
     backbones: usize,
     refused: Vec<Error>,
 }
@@ -101,18 +133,22 @@ impl Engine {
         let mut models = BTreeMap::new();
         for bundle in &bundles {
             let id = bundle.manifest().id.clone();
-            let model = Model { id: id.as_str().into(), bundle: bundle.clone() };
+            let backbone = bundle.backbone_key().into();
+            let model = Model { id: id.as_str().into(), bundle: bundle.clone(), backbone };
             if models.insert(id.clone(), model).is_some() {
                 return Err(Error::SameName(id));
             }
         }
-        let (queue, jobs) = async_channel::bounded(config.queue.max(1));
-        let (mut handles, mut refused, mut backbones) = (Vec::new(), Vec::new(), 0);
+        let queue = Arc::new(Queue::new(config.queue, workers));
+        let runs = Arc::<Runs>::default();
+        // Its drop ends the workers that were started before one that fails.
+        let mut engine =
+            Engine { models, provider, queue, workers: Vec::new(), runs, backbones: 0, refused: Vec::new() };
         for index in 0..workers {
-            let mut worker = Worker::default();
+            let mut worker = Worker::new(engine.runs.clone());
             for bundle in std::mem::take(&mut bundles) {
                 let id = &bundle.manifest().id;
-                let Some(model) = models.get(id) else { continue };
+                let Some(model) = engine.models.get(id) else { continue };
                 let ready =
                     worker.load(&environment, &bundle, provider, threads).and_then(|()| warm_up(&mut worker, model));
                 match ready {
@@ -120,21 +156,24 @@ impl Engine {
                     // What one worker cannot run, none is asked for.
                     Err(error) => {
                         worker.unload(id);
-                        models.remove(id);
-                        refused.push(error);
+                        engine.models.remove(id);
+                        engine.refused.push(error);
                     }
                 }
             }
             if bundles.is_empty() {
-                return Err(refused.into_iter().next().unwrap_or(Error::NoBundle));
+                return Err(engine.refused.drain(..).next().unwrap_or(Error::NoBundle));
             }
-            backbones = worker.backbones();
-            tracing::info!(index, models = models.len(), backbones, %provider, threads, "worker ready");
-            let jobs = jobs.clone();
-            let handle = std::thread::Builder::new().name(format!("encode-{index}")).spawn(move || worker.work(&jobs));
-            handles.push(handle.map_err(|error| Error::Run { model: "(any)".into(), reason: error.to_string() })?);
+            engine.backbones = worker.backbones();
+            let models = engine.models.len();
+            tracing::info!(index, models, backbones = engine.backbones, %provider, threads, "worker ready");
+            let queue = engine.queue.clone();
+            let handle = std::thread::Builder::new().name(format!("encode-{index}")).spawn(move || worker.work(&queue));
+            engine
+                .workers
+                .push(handle.map_err(|error| Error::Run { model: "(any)".into(), reason: error.to_string() })?);
         }
-        Ok(Engine { models, provider, queue, workers: handles, backbones, refused })
+        Ok(engine)
     }
 
     /// The loaded models, in the order of their ids.
@@ -167,9 +206,18 @@ impl Engine {
         self.workers.iter().all(|worker| !worker.is_finished())
     }
 
-    /// Images that wait for a worker.
+    /// Interactive images that wait for a worker.
     pub fn waiting(&self) -> usize {
-        self.queue.len()
+        self.queue.waiting()
+    }
+
+    /// What was done so far.
+    pub fn statistics(&self) -> Statistics {
+        Statistics {
+            backbones: self.runs.backbones.load(Ordering::Relaxed),
+            heads: self.runs.heads.load(Ordering::Relaxed),
+            preemptions: self.queue.preemptions(),
+        }
     }
 
     /// Descriptors of one prepared image, `[h, w, channels]`, as the head gives them (not normalised). Dropping the future
@@ -186,22 +234,61 @@ impl Engine {
     /// # Errors
     /// As [`Engine::describe`].
     pub async fn describe_timed(&self, model: &Model, pixels: Pixels, when_full: WhenFull) -> Result<Described, Error> {
+        let mut described = self.describe_together(&[model], pixels, Priority::Interactive(when_full)).await?;
+        described.pop().ok_or(Error::Stopped)
+    }
+
+    /// Descriptors of one prepared image by several models that take the same pixels, in the order of the models. Of models with
+    /// equal [backbone keys](Model::backbone_key) the backbone runs once; other backbones run one after the other. The answers
+    /// are those of [`Engine::describe`] to the bit, and dropping the future has the same effect.
+    ///
+    /// # Errors
+    /// As [`Engine::describe`]; no [`Error::QueueFull`] for [`Priority::Background`].
+    pub async fn describe_together(
+        &self,
+        models: &[&Model],
+        pixels: Pixels,
+        priority: Priority,
+    ) -> Result<Vec<Described>, Error> {
+        let pixels = Arc::new(pixels);
+        let mut priority = priority;
+        let mut described: Vec<Option<Described>> = vec![None; models.len()];
+        for backbone in distinct(models.iter().map(|model| model.backbone_key())) {
+            let standing = models.iter().enumerate().filter(|(_, model)| model.backbone_key() == backbone);
+            let (places, ids): (Vec<usize>, Vec<Arc<str>>) =
+                standing.map(|(place, model)| (place, model.id.clone())).unzip();
+            let answers = self.call(ids, pixels.clone(), priority).await?;
+            for (place, answer) in places.into_iter().zip(answers) {
+                described[place] = Some(answer);
+            }
+            if let Priority::Interactive(_) = priority {
+                // The work that was done would be lost.
+                priority = Priority::Interactive(WhenFull::Wait);
+            }
+        }
+        Ok(described.into_iter().flatten().collect())
+    }
+
+    async fn call(
+        &self,
+        models: Vec<Arc<str>>,
+        pixels: Arc<Pixels>,
+        priority: Priority,
+    ) -> Result<Vec<Described>, Error> {
         let (reply, answer) = oneshot::channel();
         let call = CancelOnDrop(Arc::default());
         let caller = tracing::Span::current();
-        let waiting = Waiting { since: Instant::now(), span: tracing::info_span!("queue") };
-        let job = Job { model: model.id.clone(), pixels, call: call.0.clone(), waiting, caller, reply };
-        match when_full {
-            WhenFull::Refuse => self.queue.try_send(job).map_err(|error| match error {
-                async_channel::TrySendError::Full(_) => Error::QueueFull { waiting: self.queue.len() },
-                async_channel::TrySendError::Closed(_) => Error::Stopped,
-            })?,
-            WhenFull::Wait => self.queue.send(job).await.map_err(|_| Error::Stopped)?,
+        let (since, waiting) = (Instant::now(), tracing::info_span!("queue"));
+        let job = Job { models, pixels, call: call.0.clone(), since, waiting, caller, reply, preempted: 0 };
+        match priority {
+            Priority::Interactive(when_full) => self.queue.push(job, when_full).await?,
+            Priority::Background => self.queue.push_background(job)?,
         }
         answer.await.map_err(|_| Error::Stopped)?
     }
 
-    /// Takes no more images; those that wait are still answered.
+    /// Takes no more images. Interactive images that wait are still answered; background images are given up with
+    /// [`Error::Stopped`].
     pub fn shutdown(&self) {
         self.queue.close();
     }
@@ -231,8 +318,18 @@ fn warm_up(worker: &mut Worker, model: &Model) -> Result<(), Error> {
     let wrong = |error: homolog_core::Error| Error::Run { model: manifest.id.clone(), reason: error.to_string() };
     let side = manifest.default_resolution;
     let size = Size::new(side, side);
-    let fit = Fit::new(manifest.fit, size, side, manifest.backbone.patch).map_err(wrong)?;
     let grey = Photo::from_rgb(size, vec![128; 3 * size.pixels() as usize]).map_err(wrong)?;
-    let pixels = prepare(&grey, &fit, manifest.interpolation, &manifest.normalisation).map_err(wrong)?;
-    worker.describe(&model.id, pixels, &Call::default()).map(drop)
+    let (pixels, _) = manifest.preparation(side).prepare(&grey).map_err(wrong)?;
+    worker.describe(std::slice::from_ref(&model.id), &pixels, &Call::default()).map(drop)
+}
+
+/// The values that differ, in the order in which they first come.
+pub(crate) fn distinct<T: Copy + PartialEq>(values: impl Iterator<Item = T>) -> Vec<T> {
+    let mut distinct = Vec::new();
+    for value in values {
+        if !distinct.contains(&value) {
+            distinct.push(value);
+        }
+    }
+    distinct
 }

@@ -58,6 +58,16 @@ pub enum Error {
         /// What ONNX Runtime said.
         reason: String,
     },
+    /// A side that a model does not offer.
+    #[error("{resolution} is not offered by {model}; choose one of {}", list(.offered))]
+    Resolution {
+        /// The bundle's id.
+        model: String,
+        /// What was asked for, px.
+        resolution: u32,
+        /// What it offers, px.
+        offered: Vec<u32>,
+    },
     /// Two bundles of one name.
     #[error("two bundles are called {0}")]
     SameName(String),
@@ -65,4 +75,8 @@ pub enum Error {
 
 fn show(paths: &[PathBuf]) -> String {
     paths.iter().map(|path| path.display().to_string()).collect::<Vec<_>>().join(", ")
+}
+
+fn list(sides: &[u32]) -> String {
+    sides.iter().map(u32::to_string).collect::<Vec<_>>().join(", ")
 }

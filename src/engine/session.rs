@@ -4,7 +4,7 @@ use crate::{Provider, provider};
 use ort::{
     environment::Environment,
     session::{RunOptions, Session, SessionInputValue, builder::SessionBuilder},
-    value::{DynValue, Tensor},
+    value::{DynValue, Tensor, TensorRef},
 };
 use std::{borrow::Cow, path::Path};
 
@@ -34,14 +34,18 @@ pub(crate) fn load(
 }
 
 /// Runs a backbone: `image [batch, 3, height, width]` → `tokens`.
-pub(crate) fn backbone(session: &mut Session, image: Tensor<f32>, options: &RunOptions) -> Result<DynValue, String> {
+pub(crate) fn backbone(
+    session: &mut Session,
+    image: TensorRef<'_, f32>,
+    options: &RunOptions,
+) -> Result<DynValue, String> {
     run(session, vec![("image".into(), image.into())], "tokens", options)
 }
 
 /// Runs a head: `tokens` and the grid → `descriptors [batch, h, w, channels]`.
 pub(crate) fn head(
     session: &mut Session,
-    tokens: DynValue,
+    tokens: &DynValue,
     grid: [i64; 2],
     options: &RunOptions,
 ) -> Result<DynValue, String> {

@@ -1,84 +1,41 @@
 //! Worker threads. A session runs one thing at a time, so a thread owns it: each worker holds its own sessions of every
-//! backbone and head, and takes images from one bounded queue.
+//! backbone and head, and takes images from the queue that all share.
 
-use crate::{Described, Error, Provider, session};
+use crate::{
+    Described, Error, Provider,
+    call::Call,
+    queue::{Job, Queue},
+    session,
+};
 use homolog_core::{bundle::Bundle, features::FeatureMap, geometry::Grid, image::Pixels};
 use ort::{
     environment::Environment,
     session::{RunOptions, Session},
-    value::Tensor,
+    value::{DynValue, TensorRef},
 };
 use std::{
     collections::HashMap,
     panic::AssertUnwindSafe,
     path::PathBuf,
     sync::{
-        Arc, Mutex, PoisonError,
-        atomic::{AtomicBool, Ordering},
+        Arc,
+        atomic::{AtomicU64, Ordering},
     },
     time::Instant,
 };
-use tokio::sync::oneshot;
-use tracing::Span;
 
-/// An image on its way to its descriptors.
-pub(crate) struct Job {
-    pub model: Arc<str>,
-    pub pixels: Pixels,
-    pub call: Arc<Call>,
-    pub waiting: Waiting,
-    /// The span in which the caller asked.
-    pub caller: Span,
-    pub reply: oneshot::Sender<Result<Described, Error>>,
-}
-
-/// An image's time in the queue: its span is closed when a worker takes the image, or the caller leaves.
-pub(crate) struct Waiting {
-    pub since: Instant,
-    pub span: Span,
-}
-
-/// What the caller and the worker share of a call: whether the caller is gone, and the run to stop when it goes.
+/// Runs that came to their end, of all workers together.
 #[derive(Default)]
-pub(crate) struct Call {
-    gone: AtomicBool,
-    running: Mutex<Option<Arc<RunOptions>>>,
-}
-
-impl Call {
-    /// The caller is gone: what waits is dropped, what runs is stopped (within some tens of milliseconds).
-    pub fn cancel(&self) {
-        self.gone.store(true, Ordering::SeqCst);
-        if let Some(options) = self.lock().as_ref() {
-            // A run that cannot be stopped comes to its own end, and nobody takes its result.
-            let _ = options.terminate();
-        }
-    }
-
-    fn is_gone(&self) -> bool {
-        self.gone.load(Ordering::SeqCst)
-    }
-
-    /// Announces a run. The order (announce, then look) makes a cancellation at any instant seen by one side or the other.
-    fn begin(&self, options: &Arc<RunOptions>) -> bool {
-        *self.lock() = Some(options.clone());
-        !self.is_gone()
-    }
-
-    fn end(&self) {
-        *self.lock() = None;
-    }
-
-    fn lock(&self) -> std::sync::MutexGuard<'_, Option<Arc<RunOptions>>> {
-        self.running.lock().unwrap_or_else(PoisonError::into_inner)
-    }
+pub(crate) struct Runs {
+    pub backbones: AtomicU64,
+    pub heads: AtomicU64,
 }
 
 /// The sessions of one worker: heads by model, backbones by what they hold, so that several heads share one.
-#[derive(Default)]
 pub(crate) struct Worker {
     backbones: HashMap<String, Session>,
     heads: HashMap<Arc<str>, Head>,
+    runs: Arc<Runs>,
 }
 
 struct Head {
@@ -89,6 +46,11 @@ struct Head {
 }
 
 impl Worker {
+    /// A worker without sessions, which counts its runs into `runs`.
+    pub fn new(runs: Arc<Runs>) -> Worker {
+        Worker { backbones: HashMap::new(), heads: HashMap::new(), runs }
+    }
+
     /// Loads the graphs of `bundle`; the backbone only if no other bundle has brought it.
     pub fn load(
         &mut self,
@@ -123,56 +85,97 @@ impl Worker {
         self.backbones.len()
     }
 
-    /// Works until the queue is closed.
-    pub fn work(mut self, queue: &async_channel::Receiver<Job>) {
-        while let Ok(Job { model, pixels, call, waiting, caller, reply }) = queue.recv_blocking() {
-            let Waiting { since, span } = waiting;
-            span.in_scope(|| tracing::debug!(ms = since.elapsed().as_secs_f64() * 1e3, "done"));
-            drop(span);
-            if call.is_gone() {
-                continue;
+    /// Works until the queue is closed and nobody waits.
+    pub fn work(mut self, queue: &Queue) {
+        let _working = queue.worker();
+        while let Some(mut job) = queue.take() {
+            let waiting = std::mem::replace(&mut job.waiting, tracing::Span::none());
+            waiting.in_scope(|| tracing::debug!(ms = job.since.elapsed().as_secs_f64() * 1e3, "done"));
+            drop(waiting);
+            let (queued, start) = (job.since.elapsed(), Instant::now());
+            let made = if job.call.is_gone() {
+                Err(Error::Stopped)
+            } else {
+                tracing::info_span!(parent: &job.caller, "encode").in_scope(|| {
+                    let made = self.describe_or_say(&job);
+                    let (ms, stopped) = (start.elapsed().as_secs_f64() * 1e3, job.call.is_gone());
+                    tracing::debug!(ms, stopped, "done");
+                    made
+                })
+            };
+            queue.ended(&job.call);
+            let preempted = job.call.take_preempted();
+            match made {
+                Err(_) if job.call.is_gone() => {}
+                // Whatever else went wrong goes wrong again.
+                Err(_) if preempted => queue.again(job),
+                made => {
+                    let encoded = start.elapsed();
+                    let described = |features| Described { features, queued, encoded };
+                    // The receiver may be gone by now: then nobody waits for the answer.
+                    let _ = job.reply.send(made.map(|maps| maps.into_iter().map(described).collect()));
+                }
             }
-            let (queued, start) = (since.elapsed(), Instant::now());
-            let features = tracing::info_span!(parent: &caller, "encode").in_scope(|| {
-                let features = self.describe_or_say(&model, pixels, &call);
-                let (ms, stopped) = (start.elapsed().as_secs_f64() * 1e3, call.is_gone());
-                tracing::debug!(ms, stopped, "done");
-                features
-            });
-            let result = features.map(|features| Described { features, queued, encoded: start.elapsed() });
-            // The receiver may be gone by now: then nobody waits for the answer.
-            let _ = reply.send(result);
         }
     }
 
     /// [`Worker::describe`]; a panic becomes an error, so that one image does not take the worker from all others.
-    fn describe_or_say(&mut self, model: &str, pixels: Pixels, call: &Call) -> Result<FeatureMap<'static>, Error> {
-        let work = AssertUnwindSafe(|| self.describe(model, pixels, call));
-        std::panic::catch_unwind(work)
-            .unwrap_or_else(|_| Err(Error::Run { model: model.into(), reason: "panic, see the log".into() }))
+    fn describe_or_say(&mut self, job: &Job) -> Result<Vec<FeatureMap<'static>>, Error> {
+        let work = AssertUnwindSafe(|| self.describe(&job.models, &job.pixels, &job.call));
+        std::panic::catch_unwind(work).unwrap_or_else(|_| Err(wrong(&job.models, "panic, see the log")))
     }
 
-    /// Runs one image through backbone and head.
-    pub fn describe(&mut self, model: &str, pixels: Pixels, call: &Call) -> Result<FeatureMap<'static>, Error> {
-        let wrong = |reason: String| Error::Run { model: model.into(), reason };
-        let options = Arc::new(RunOptions::new().map_err(|error| wrong(error.to_string()))?);
+    /// Runs one image through the backbone that the models stand on, and its tokens through each of their heads.
+    pub fn describe(
+        &mut self,
+        models: &[Arc<str>],
+        pixels: &Pixels,
+        call: &Call,
+    ) -> Result<Vec<FeatureMap<'static>>, Error> {
+        let options = Arc::new(RunOptions::new().map_err(|error| wrong(models, error))?);
         if !call.begin(&options) {
+            call.end();
             return Err(Error::Stopped);
         }
-        let result = self.run(model, pixels, &options);
+        let result = self.run(models, pixels, &options);
         call.end();
-        result.map_err(wrong)
+        result
     }
 
-    fn run(&mut self, model: &str, pixels: Pixels, options: &RunOptions) -> Result<FeatureMap<'static>, String> {
-        let head = self.heads.get_mut(model).ok_or("it is not loaded")?;
+    fn run(
+        &mut self,
+        models: &[Arc<str>],
+        pixels: &Pixels,
+        options: &RunOptions,
+    ) -> Result<Vec<FeatureMap<'static>>, Error> {
+        let tokens = self.run_backbone(models, pixels, options).map_err(|reason| wrong(models, reason))?;
+        let mut one = |model: &Arc<str>| self.run_head(model, pixels, &tokens, options);
+        models.iter().map(|model| one(model).map_err(|reason| wrong(std::slice::from_ref(model), reason))).collect()
+    }
+
+    fn run_backbone(&mut self, models: &[Arc<str>], pixels: &Pixels, options: &RunOptions) -> Result<DynValue, String> {
+        let head = models.first().and_then(|model| self.heads.get(model)).ok_or("it is not loaded")?;
         let backbone = self.backbones.get_mut(&head.backbone).ok_or("its backbone is not loaded")?;
         let size = pixels.size();
-        let grid = Grid::new((size.height / head.patch) as usize, (size.width / head.patch) as usize);
         let shape = [1usize, 3, size.height as usize, size.width as usize];
-        let image = Tensor::from_array((shape, pixels.into_data())).map_err(|error| error.to_string())?;
+        let image = TensorRef::from_array_view((shape, pixels.data())).map_err(|error| error.to_string())?;
         let tokens = session::backbone(backbone, image, options)?;
+        self.runs.backbones.fetch_add(1, Ordering::Relaxed);
+        Ok(tokens)
+    }
+
+    fn run_head(
+        &mut self,
+        model: &Arc<str>,
+        pixels: &Pixels,
+        tokens: &DynValue,
+        options: &RunOptions,
+    ) -> Result<FeatureMap<'static>, String> {
+        let head = self.heads.get_mut(model).ok_or("it is not loaded")?;
+        let size = pixels.size();
+        let grid = Grid::new((size.height / head.patch) as usize, (size.width / head.patch) as usize);
         let output = session::head(&mut head.session, tokens, [grid.height as i64, grid.width as i64], options)?;
+        self.runs.heads.fetch_add(1, Ordering::Relaxed);
         let (shape, data) = output.try_extract_tensor::<f32>().map_err(|error| error.to_string())?;
         let expected = [1, grid.height as i64, grid.width as i64, head.channels as i64];
         if **shape != expected {
@@ -180,4 +183,8 @@ impl Worker {
         }
         FeatureMap::new(grid, head.channels, data.to_vec()).map_err(|error| error.to_string())
     }
+}
+
+fn wrong(models: &[Arc<str>], reason: impl ToString) -> Error {
+    Error::Run { model: models.join(", "), reason: reason.to_string() }
 }

@@ -11,7 +11,7 @@ use bytes::Bytes;
 use homolog_core::Error as CoreError;
 use homolog_core::features::FeatureMap;
 use homolog_core::geometry::Fit;
-use homolog_core::image::{Photo, Pixels, prepare};
+use homolog_core::image::{Photo, Pixels};
 use homolog_core::matching::View;
 use homolog_engine::{Model, WhenFull};
 use tracing::{Instrument, info_span};
@@ -99,14 +99,11 @@ impl<'a> Encoder<'a> {
         layout: Option<Layout>,
         timings: &mut Timings,
     ) -> Result<Prepared, ApiError> {
-        let manifest = self.model.manifest();
+        let preparation = self.model.manifest().preparation(self.resolution);
         let limits = self.app.config().decode_limits();
-        let (mode, resolution, patch) = (manifest.fit, self.resolution, manifest.backbone.patch);
-        let (interpolation, normalisation) = (manifest.interpolation, manifest.normalisation);
         let work = move || -> Result<Prepared, CoreError> {
             let photo = Photo::decode(&file, &limits)?;
-            let fit = Fit::new(mode, photo.size(), resolution, patch)?;
-            let pixels = prepare(&photo, &fit, interpolation, &normalisation)?;
+            let (pixels, fit) = preparation.prepare(&photo)?;
             let thumbnail = layout.map(|layout| thumbnail(&photo, &layout)).transpose()?;
             Ok(Prepared { pixels, fit, thumbnail })
         };

@@ -3,6 +3,9 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stdout, missing_docs)]
 
+#[path = "speed/evaluation.rs"]
+mod evaluation;
+
 use homolog_backbone::{catalog, export::export, onnx::Storage, random};
 use homolog_core::{
     bundle::{Bundle, Feature},
@@ -29,6 +32,7 @@ fn main() {
     matching_points();
     service();
     position_embedding();
+    evaluation::evaluation();
 }
 
 /// Medians of both, run in turn so that a busy machine slows both.

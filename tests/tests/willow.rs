@@ -7,58 +7,18 @@ use homolog_backbone::{catalog, checkpoint::Checkpoint, export::export, onnx::St
 use homolog_core::{
     bundle::{Bundle, Feature},
     features::Sampling,
-    geometry::Fit,
-    image::{DecodeLimits, Photo, prepare},
+    image::DecodeLimits,
     matching::{Matcher, Settings as Matching},
 };
-use homolog_engine::{Engine, EngineConfig, ProviderChoice};
+use homolog_engine::{Engine, EngineConfig, EvalEncoder, ProviderChoice};
 use homolog_eval::{
-    dataset::Image,
     pck::{Average, Settings},
     readers::{self, Format, ReadOptions},
     report::Report,
-    runner::{self, Cancel, EncodeError, Encoded, Encoder, Task},
+    runner::{self, Cancel, Task},
 };
 use homolog_tests::{options, root, shared};
-use std::{ops::ControlFlow, sync::Arc};
-
-/// One bundle at its default resolution.
-struct OneModel {
-    engine: Engine,
-    runtime: tokio::runtime::Runtime,
-}
-
-impl OneModel {
-    fn new(bundle: Bundle) -> OneModel {
-        let config = EngineConfig { provider: ProviderChoice::Auto, workers: 1, threads: 0, queue: 8 };
-        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
-        OneModel { engine: Engine::start(&config, vec![bundle]).unwrap(), runtime }
-    }
-}
-
-impl Encoder for OneModel {
-    fn models(&self) -> usize {
-        1
-    }
-
-    fn bytes(&self, _: &Image, _: &[usize]) -> u64 {
-        let manifest = self.engine.models().next().unwrap().manifest();
-        let side = u64::from(manifest.default_resolution / manifest.backbone.patch);
-        side * side * manifest.channels as u64 * 4
-    }
-
-    fn encode(&self, image: &Image, _: &[usize], _: &Cancel) -> Result<Vec<Encoded>, EncodeError> {
-        let wrong = |error: &dyn std::fmt::Display| EncodeError::Image(error.to_string());
-        let model = self.engine.models().next().unwrap();
-        let manifest = model.manifest();
-        let bytes = std::fs::read(&image.path).map_err(|error| wrong(&error))?;
-        let photo = Photo::decode(&bytes, &DecodeLimits::default()).map_err(|error| wrong(&error))?;
-        let fit = Fit::new(manifest.fit, photo.size(), manifest.default_resolution, manifest.backbone.patch).unwrap();
-        let pixels = prepare(&photo, &fit, manifest.interpolation, &manifest.normalisation).unwrap();
-        let features = self.runtime.block_on(self.engine.describe(model, pixels)).unwrap();
-        Ok(vec![Encoded { features: Arc::new(features), fit }])
-    }
-}
+use std::ops::ControlFlow;
 
 /// The report of the first `limit` pairs, by the argmax of the cosine; none where the photos are absent.
 fn report(bundle: Bundle, limit: usize) -> Option<Report> {
@@ -70,7 +30,11 @@ fn report(bundle: Bundle, limit: usize) -> Option<Report> {
     let matching = Matching { matcher: Matcher::Argmax {}, sampling: Sampling::Bilinear, top_k: 0, cycle: false };
     let tasks = [Task { model: 0, matching }];
     let mut results = Vec::new();
-    let encoder = OneModel::new(bundle);
+    let config = EngineConfig { provider: ProviderChoice::Auto, workers: 1, threads: 0, queue: 8 };
+    let engine = Engine::start(&config, vec![bundle]).unwrap();
+    let model = engine.models().next().unwrap();
+    let resolution = model.manifest().default_resolution;
+    let encoder = EvalEncoder::new(&engine, &[(model, resolution)], DecodeLimits::default()).unwrap();
     let run =
         runner::run(&dataset, &pairs, &tasks, &encoder, &runner::Settings::default(), &Cancel::default(), |done| {
             results.extend(done.results.into_iter().map(|result| result.unwrap()));

@@ -1,0 +1,108 @@
+//! What an evaluation costs beside the bare encoding of its images: reading, decoding, matching and the runner's own work.
+
+use super::{compare, engine, jpeg, photo};
+use homolog_backbone::{catalog, export::export, onnx::Storage, random};
+use homolog_core::{
+    bundle::{Bundle, Feature},
+    geometry::{Point, Size},
+    image::DecodeLimits,
+    matching,
+};
+use homolog_engine::EvalEncoder;
+use homolog_eval::{
+    Dataset,
+    readers::{ReadOptions, Split, spair71k},
+    runner::{self, Cancel, Settings, Task},
+};
+use homolog_tests::{options, root, spair_tree};
+use std::{collections::BTreeSet, hint::black_box, ops::ControlFlow};
+
+/// Size of the photos, px: what SPair-71k's mostly have. The tree's own are tiny.
+const PHOTO: (u32, u32) = (500, 375);
+/// Keypoints of a pair; SPair-71k has 7.2 on average.
+const KEYPOINTS: usize = 8;
+/// Pairs an image: the test split's pairs over the dataset's 1,800 images, and over the 540 that it uses.
+const PAIRS: [f64; 2] = [6.8, 22.7];
+/// Categories that are run, of 30 images each.
+const CATEGORIES: [&str; 2] = ["bird", "cat"];
+
+/// A run over a part of a tree of SPair-71k's shape against the same engine on prepared pixels of the same images.
+pub fn evaluation() {
+    let folder = tempfile::tempdir().unwrap();
+    spair_tree::write(folder.path(), spair_tree::Splits::Test, 71).unwrap();
+    let read = ReadOptions { strict: true, check_images: true };
+    let dataset = enlarged(spair71k::read(folder.path(), spair71k::Layout::Large, Split::Test, &read).unwrap());
+
+    let network = catalog::find("dinov2-vits14").unwrap();
+    let out = folder.path().join("vits");
+    let mut options = options(12, Feature::PreNorm, Storage::Fp32);
+    options.resolutions = vec![224];
+    export(&network, &random::weights(&network.family, 0), &out, &options, |_| {}).unwrap();
+    for (name, bundle, rounds) in [("demo", root().join("models/demo"), 5), ("ViT-S/14", out, 3)] {
+        for density in PAIRS {
+            one(name, Bundle::open(&bundle).unwrap(), &dataset, density, rounds);
+        }
+    }
+}
+
+fn one(name: &str, bundle: Bundle, dataset: &Dataset, density: f64, rounds: usize) {
+    let (pairs, images) = part(dataset, density);
+    let engine = engine(bundle);
+    let model = engine.models().next().unwrap();
+    let file = jpeg(&photo(PHOTO.0, PHOTO.1));
+    let limits = DecodeLimits::default();
+    let encoder = EvalEncoder::new(&engine, &[(model, 224)], limits).unwrap().with_source(|_| Ok(file.clone()));
+    let tasks = [Task { model: 0, matching: matching::Settings::default() }];
+    // One decodes while the engine's one worker runs the other's image.
+    let settings = Settings { encoders: 2, ..Settings::default() };
+    let photo = homolog_core::image::Photo::decode(&file, &limits).unwrap();
+    let (pixels, _) = model.manifest().preparation(224).prepare(&photo).unwrap();
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    compare(
+        &format!("evaluation, {name} at 224, {images} images, {} pairs : bare", pairs.len()),
+        rounds,
+        || {
+            let run = runner::run(dataset, &pairs, &tasks, &encoder, &settings, &Cancel::default(), |done| {
+                black_box(done.results.into_iter().map(Result::unwrap).count());
+                ControlFlow::Continue(())
+            });
+            assert_eq!(run.unwrap().statistics.encodes, images);
+        },
+        || {
+            for _ in 0..images {
+                black_box(runtime.block_on(engine.describe(model, pixels.clone())).unwrap());
+            }
+        },
+    );
+}
+
+/// The tree with photos of real size, and with so many keypoints a pair.
+fn enlarged(mut dataset: Dataset) -> Dataset {
+    let (width, height) = spair_tree::SIDE;
+    let (x, y) = (f64::from(PHOTO.0) / f64::from(width), f64::from(PHOTO.1) / f64::from(height));
+    let larger = |point: Point| Point::new(point.x * x, point.y * y);
+    for image in &mut dataset.images {
+        image.size = Size::new(PHOTO.0, PHOTO.1);
+    }
+    for pair in &mut dataset.pairs {
+        pair.keypoints.truncate(KEYPOINTS);
+        for keypoint in &mut pair.keypoints {
+            (keypoint.source, keypoint.target) = (larger(keypoint.source), larger(keypoint.target));
+        }
+    }
+    dataset
+}
+
+/// Pairs of the categories that are run, `density` an image and spread evenly, and how many images they have.
+fn part(dataset: &Dataset, density: f64) -> (Vec<usize>, usize) {
+    let images = |pairs: &[usize]| {
+        let ends = pairs.iter().flat_map(|&pair| [dataset.pairs[pair].source, dataset.pairs[pair].target]);
+        ends.collect::<BTreeSet<usize>>().len()
+    };
+    let named = |pair: &usize| CATEGORIES.contains(&dataset.categories[dataset.pairs[*pair].category].name.as_str());
+    let all: Vec<usize> = (0..dataset.pairs.len()).filter(named).collect();
+    let wanted = ((images(&all) as f64 * density) as usize).min(all.len());
+    let pairs: Vec<usize> = (0..wanted).map(|index| all[index * all.len() / wanted]).collect();
+    let images = images(&pairs);
+    (pairs, images)
+}
