@@ -50,13 +50,11 @@ impl Postgres {
             .spawn()
             .unwrap();
         let url = format!("postgresql://homolog@127.0.0.1:{port}/postgres");
-        for _ in 0..600 {
-            if std::net::TcpStream::connect(("127.0.0.1", port)).is_ok() {
-                return Some(Postgres { server, programs, url });
-            }
-            std::thread::sleep(Duration::from_millis(50));
-        }
-        panic!("PostgreSQL did not start");
+        let started = Postgres { server, programs, url };
+        let answers = || std::net::TcpStream::connect(("127.0.0.1", port)).is_ok();
+        let answered = (0..600).any(|_| answers() || { std::thread::sleep(Duration::from_millis(50)); false });
+        assert!(answered, "PostgreSQL did not start");
+        Some(started)
     }
 }
 

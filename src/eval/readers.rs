@@ -5,6 +5,7 @@
 //! itself is an error, since nothing would be left.
 
 pub mod ap10k;
+mod format;
 pub mod pf_pascal;
 pub mod pf_willow;
 pub mod simple;
@@ -53,13 +54,13 @@ pub enum Format {
     },
     /// PF-WILLOW with its list of pairs.
     PfWillow {
-        /// The list, relative to the dataset's folder; `test_pairs.csv` if none is named.
+        /// The list, relative to the dataset's folder; `test_pairs.csv` if none is named, or the only file of that kind.
         #[cfg_attr(feature = "openapi", schema(value_type = Option<String>))]
         list: Option<PathBuf>,
     },
     /// PF-PASCAL with its list of pairs.
     PfPascal {
-        /// The list, relative to the dataset's folder; `test_pairs_pf_pascal.csv` if none is named.
+        /// The list, relative to the dataset's folder; `test_pairs_pf_pascal.csv` if none is named, or the only file of that kind.
         #[cfg_attr(feature = "openapi", schema(value_type = Option<String>))]
         list: Option<PathBuf>,
     },
@@ -75,7 +76,7 @@ pub enum Format {
     },
     /// Homolog's own: JSON lines.
     Simple {
-        /// The list, relative to the dataset's folder; `pairs.jsonl` if none is named.
+        /// The list, relative to the dataset's folder; `pairs.jsonl` if none is named, or the only file of that kind.
         #[cfg_attr(feature = "openapi", schema(value_type = Option<String>))]
         list: Option<PathBuf>,
     },
@@ -86,7 +87,10 @@ pub enum Format {
 /// # Errors
 /// Those of its reader: [`Error::Io`], [`Error::Format`], [`Error::ColonReplaced`], [`Error::Empty`], [`Error::Strict`].
 pub fn read(folder: &Path, format: &Format, options: &ReadOptions) -> Result<Dataset, Error> {
-    let at = |list: &Option<PathBuf>, default: &str| folder.join(list.as_deref().unwrap_or(Path::new(default)));
+    let at = |list: &Option<PathBuf>, default: &str| match list {
+        Some(list) => folder.join(list),
+        None => usual_list(folder, default),
+    };
     match format {
         Format::Spair71k { layout, split } => spair71k::read(folder, *layout, *split, options),
         Format::PfWillow { list } => pf_willow::read(folder, &at(list, "test_pairs.csv"), options),
@@ -130,6 +134,20 @@ impl FromStr for Split {
             "test" => Ok(Split::Test),
             _ => Err(Error::UnknownChoice { what: "split", found: text.to_owned(), choices: "trn, val, test" }),
         }
+    }
+}
+
+/// The list of a dataset that names none: the usual one or, where that is not there, the only file of its kind.
+fn usual_list(folder: &Path, usual: &str) -> PathBuf {
+    let path = folder.join(usual);
+    if path.is_file() {
+        return path;
+    }
+    let entries = std::fs::read_dir(folder).into_iter().flatten().filter_map(|entry| Some(entry.ok()?.path()));
+    let mut alike = entries.filter(|entry| entry.extension() == path.extension() && entry.is_file());
+    match (alike.next(), alike.next()) {
+        (Some(only), None) => only,
+        _ => path,
     }
 }
 

@@ -1,11 +1,12 @@
 //! What all requests share: the configuration, the engine once it is loaded, and the bounded pool for work of the CPU.
 
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, OnceLock};
-use std::time::Instant;
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::time::{Duration, Instant};
 
 use homolog_core::bundle;
 use homolog_engine::{Engine, Model};
+use homolog_jobs::{Jobs, Store};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tracing::Span;
 
@@ -15,13 +16,19 @@ use crate::error::ApiError;
 /// The id of the bundle in the repository, the default where there are several and none is set.
 const DEMO: &str = "demo";
 
+/// How long the store of evaluations is left alone after it did not open.
+const RETRY: Duration = Duration::from_secs(5);
+
 /// A handle to what requests share; cheap to clone.
 #[derive(Clone)]
 pub struct App(Arc<Shared>);
 
 struct Shared {
     config: Config,
-    engine: OnceLock<Engine>,
+    engine: OnceLock<Arc<Engine>>,
+    jobs: OnceLock<Arc<Jobs>>,
+    /// Why there are no jobs yet.
+    no_jobs: Mutex<String>,
     stopping: AtomicBool,
     cpu: Arc<Semaphore>,
     admitted: Arc<Semaphore>,
@@ -71,6 +78,8 @@ impl App {
             admitted: Arc::new(Semaphore::new(config.max_requests)),
             config,
             engine: OnceLock::new(),
+            jobs: OnceLock::new(),
+            no_jobs: Mutex::new("the models are still being loaded".to_owned()),
             stopping: AtomicBool::new(false),
             cpu: Arc::new(Semaphore::new(threads)),
         }))
@@ -109,8 +118,50 @@ impl App {
         }
         tracing::info!(models = ids(&engine), provider = %engine.provider(), "ready");
         // a second load would change nothing
-        let _ = self.0.engine.set(engine);
+        let _ = self.0.engine.set(Arc::new(engine));
         Ok(())
+    }
+
+    /// Opens the store of evaluations behind the loaded models. What fails is logged, told to whoever asks, and tried again:
+    /// matching goes on without. Returns when it is open.
+    ///
+    /// # Errors
+    /// [`ApiError::NotReady`] if the models are not loaded.
+    pub async fn open_jobs(&self) -> Result<Arc<Jobs>, ApiError> {
+        self.engine()?;
+        let config = &self.0.config;
+        loop {
+            match Store::open(&config.eval_store).await {
+                Ok(store) => return self.set_jobs(store),
+                Err(error) => {
+                    tracing::error!(store = %config.eval_store, "{error}; tried again in {RETRY:?}");
+                    *self.0.no_jobs.lock().unwrap_or_else(PoisonError::into_inner) = error.to_string();
+                    tokio::time::sleep(RETRY).await;
+                }
+            }
+        }
+    }
+
+    /// Takes a store that is open.
+    ///
+    /// # Errors
+    /// [`ApiError::NotReady`] if the models are not loaded.
+    pub fn set_jobs(&self, store: Store) -> Result<Arc<Jobs>, ApiError> {
+        let loading = ApiError::NotReady("the models are still being loaded");
+        let engine = self.0.engine.get().ok_or(loading)?.clone();
+        let jobs = Arc::new(Jobs::new(store, engine, self.0.config.evaluations()));
+        Ok(self.0.jobs.get_or_init(|| jobs).clone())
+    }
+
+    /// The evaluations.
+    ///
+    /// # Errors
+    /// [`ApiError::NoEvaluations`] until their store is open.
+    pub fn jobs(&self) -> Result<&Arc<Jobs>, ApiError> {
+        self.0.jobs.get().ok_or_else(|| {
+            let reason = self.0.no_jobs.lock().unwrap_or_else(PoisonError::into_inner).clone();
+            ApiError::NoEvaluations { reason }
+        })
     }
 
     /// The configuration.
@@ -124,7 +175,7 @@ impl App {
     /// [`ApiError::NotReady`] until the models are loaded.
     pub fn engine(&self) -> Result<&Engine, ApiError> {
         let loading = ApiError::NotReady("the models are still being loaded");
-        self.0.engine.get().ok_or(loading)
+        self.0.engine.get().map(Arc::as_ref).ok_or(loading)
     }
 
     /// Whether requests should be sent here.
@@ -133,7 +184,7 @@ impl App {
     /// [`ApiError::NotReady`] until the models are loaded, when a worker is gone, and from the moment the service is told to
     /// stop.
     pub fn ready(&self) -> Result<(), ApiError> {
-        if self.0.stopping.load(Ordering::Relaxed) {
+        if self.is_stopping() {
             return Err(ApiError::NotReady("the service is stopping"));
         }
         if !self.engine()?.is_alive() {
@@ -151,9 +202,17 @@ impl App {
         Arc::clone(&self.0.admitted).try_acquire_owned().map_err(|_| ApiError::TooManyRequests { limit })
     }
 
-    /// From now on the service is not ready; what runs goes on.
+    /// From now on the service is not ready; requests that run go on, evaluations stop where they are.
     pub fn stop(&self) {
         self.0.stopping.store(true, Ordering::Relaxed);
+        if let Some(jobs) = self.0.jobs.get() {
+            jobs.stop();
+        }
+    }
+
+    /// Whether the service was told to stop.
+    pub fn is_stopping(&self) -> bool {
+        self.0.stopping.load(Ordering::Relaxed)
     }
 
     /// Takes no more images; those that wait are still answered.

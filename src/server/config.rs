@@ -2,6 +2,8 @@
 //!
 //! A flag outweighs its environment variable, that the file, and that the default. The doc comment of a field is its `--help`.
 
+mod datasets;
+
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -10,7 +12,10 @@ use clap::parser::ValueSource;
 use clap::{Args, ValueEnum};
 use homolog_core::image::DecodeLimits;
 use homolog_engine::{EngineConfig, ProviderChoice};
+use homolog_jobs::Address;
 use serde::{Deserialize, Serialize};
+
+pub use datasets::NamedDataset;
 
 /// Everything that can be set.
 #[derive(Args, Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -85,6 +90,36 @@ pub struct Config {
     #[arg(long, env = "HOMOLOG_SHUTDOWN_GRACE_S", default_value_t = Config::default().shutdown_grace_s)]
     pub shutdown_grace_s: u64,
 
+    /// A dataset that evaluations may name, say `spair=spair71k:test:large@/data/SPair-71k`; may be given several times. In the
+    /// file: `[datasets.spair]` with `format`, `path` and what the format has
+    #[arg(id = "datasets", long = "dataset", env = "HOMOLOG_DATASETS", value_name = "KEY=FORMAT@DIR", value_delimiter = ',')]
+    #[serde(with = "datasets")]
+    pub datasets: Vec<NamedDataset>,
+
+    /// Where evaluations are kept: a file for SQLite, of this process alone, or postgres://… that replicas share
+    #[arg(long, env = "HOMOLOG_EVAL_STORE", default_value_t = Config::default().eval_store)]
+    pub eval_store: Address,
+
+    /// Evaluations that may wait and run; one more is answered 429
+    #[arg(long, env = "HOMOLOG_EVAL_JOBS", default_value_t = Config::default().eval_jobs)]
+    pub eval_jobs: usize,
+
+    /// Most memory for the descriptors of an evaluation, in MiB; what does not fit goes to a temporary file
+    #[arg(long, env = "HOMOLOG_EVAL_MEMORY_MIB", default_value_t = Config::default().eval_memory_mib)]
+    pub eval_memory_mib: u64,
+
+    /// Seconds that replicas wait for one that is silent before they take over its part of an evaluation
+    #[arg(long, env = "HOMOLOG_EVAL_LEASE_S", default_value_t = Config::default().eval_lease_s)]
+    pub eval_lease_s: u64,
+
+    /// Most bytes of images that are kept for later requests, all together
+    #[arg(long, env = "HOMOLOG_MAX_KEPT_IMAGE_BYTES", default_value_t = Config::default().max_kept_image_bytes)]
+    pub max_kept_image_bytes: u64,
+
+    /// Seconds after which an image is forgotten that was not sent again and that no evaluation needs
+    #[arg(long, env = "HOMOLOG_KEEP_IMAGES_S", default_value_t = Config::default().keep_images_s)]
+    pub keep_images_s: u64,
+
     /// How log lines are written (to standard error): for people or for machines
     #[arg(long, env = "HOMOLOG_LOG_FORMAT", value_enum, default_value_t = Config::default().log_format)]
     pub log_format: LogFormat,
@@ -126,6 +161,13 @@ impl Default for Config {
             max_places: 1_000_000,
             request_timeout_s: 60,
             shutdown_grace_s: 30,
+            datasets: Vec::new(),
+            eval_store: Address::Sqlite(state_folder().join("evaluations.sqlite")),
+            eval_jobs: 16,
+            eval_memory_mib: 2048,
+            eval_lease_s: 15,
+            max_kept_image_bytes: 1 << 30,
+            keep_images_s: 24 * 3600,
             log_format: LogFormat::Pretty,
             log: "info".to_owned(),
         }
@@ -223,6 +265,9 @@ impl Config {
             ("max_targets", self.max_targets == 0),
             ("max_places", self.max_places == 0),
             ("request_timeout_s", self.request_timeout_s == 0),
+            ("eval_jobs", self.eval_jobs == 0),
+            ("eval_memory_mib", self.eval_memory_mib == 0),
+            ("eval_lease_s", self.eval_lease_s == 0),
         ];
         let wrong = |field: &str, reason: String| Err(ConfigError::Field { field: field.to_owned(), reason });
         if let Some((field, _)) = zeros.iter().find(|(_, is_zero)| *is_zero) {
@@ -233,6 +278,7 @@ impl Config {
             ("threads", self.threads, 1024),
             ("queue", self.queue, 1 << 20),
             ("max_requests", self.max_requests, 1 << 20),
+            ("eval_jobs", self.eval_jobs, 1 << 20),
         ];
         match most.iter().find(|(_, value, most)| value > most) {
             Some((field, _, most)) => wrong(field, format!("must be at most {most}")),
@@ -256,6 +302,20 @@ impl Config {
         EngineConfig { provider: self.provider, workers: self.workers, threads: self.threads, queue: self.queue }
     }
 
+    /// How evaluations run.
+    pub fn evaluations(&self) -> homolog_jobs::Settings {
+        let datasets = self.datasets.iter().map(|dataset| (dataset.key.clone(), dataset.entry.clone()));
+        homolog_jobs::Settings {
+            datasets: datasets.collect(),
+            most_jobs: self.eval_jobs,
+            memory: self.eval_memory_mib.saturating_mul(1 << 20),
+            spill: Some(std::env::temp_dir()),
+            encoders: self.workers + 1,
+            decode: self.decode_limits(),
+            lease: Duration::from_secs(self.eval_lease_s),
+        }
+    }
+
     /// [`request_timeout_s`](Config::request_timeout_s).
     pub fn request_timeout(&self) -> Duration {
         Duration::from_secs(self.request_timeout_s)
@@ -265,6 +325,12 @@ impl Config {
     pub fn shutdown_grace(&self) -> Duration {
         Duration::from_secs(self.shutdown_grace_s)
     }
+}
+
+/// Where programs keep what is neither configuration nor cache; without a home, the working directory.
+fn state_folder() -> PathBuf {
+    let known = etcetera::choose_base_strategy().ok().and_then(|folders| folders.state_dir());
+    known.map_or_else(PathBuf::new, |folder| folder.join("homolog"))
 }
 
 /// The file's settings, with hyphens in their names taken as underscores.

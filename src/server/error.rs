@@ -102,6 +102,23 @@ pub enum ApiError {
         /// The bound.
         seconds: u64,
     },
+    /// Evaluations are kept nowhere at the moment.
+    #[error("evaluations cannot be taken at the moment: {reason}")]
+    NoEvaluations {
+        /// Why.
+        reason: String,
+    },
+    /// An evaluation without what is asked for yet, or for good.
+    #[error("the evaluation is {state}: {detail}")]
+    NotDone {
+        /// What it is instead of done.
+        state: &'static str,
+        /// What to do.
+        detail: &'static str,
+    },
+    /// What the evaluations say.
+    #[error(transparent)]
+    Evaluation(#[from] homolog_jobs::Error),
     /// Nothing that the caller could have done otherwise.
     #[error("{0}")]
     Internal(String),
@@ -126,6 +143,14 @@ pub enum Kind {
     QueueFull,
     NotReady,
     Timeout,
+    UnknownEvaluation,
+    UnknownDataset,
+    UnknownImage,
+    UnusableDataset,
+    IdempotencyKeyReused,
+    EvaluationNotDone,
+    StorageFull,
+    StorageUnavailable,
     InternalError,
 }
 
@@ -134,15 +159,23 @@ impl Kind {
     pub fn status(self) -> StatusCode {
         match self {
             Kind::MalformedRequest | Kind::MissingImage | Kind::EmptyImage => StatusCode::BAD_REQUEST,
-            Kind::UnknownModel | Kind::NotFound => StatusCode::NOT_FOUND,
+            Kind::UnknownModel
+            | Kind::UnknownEvaluation
+            | Kind::UnknownDataset
+            | Kind::UnknownImage
+            | Kind::NotFound => StatusCode::NOT_FOUND,
+            Kind::EvaluationNotDone => StatusCode::CONFLICT,
+            Kind::StorageFull => StatusCode::INSUFFICIENT_STORAGE,
             Kind::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
             Kind::NotAcceptable => StatusCode::NOT_ACCEPTABLE,
             Kind::BodyTooLarge | Kind::ImageTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
             Kind::UnsupportedMediaType => StatusCode::UNSUPPORTED_MEDIA_TYPE,
-            Kind::UndecodableImage | Kind::InvalidRequest => StatusCode::UNPROCESSABLE_ENTITY,
+            Kind::UndecodableImage | Kind::InvalidRequest | Kind::UnusableDataset | Kind::IdempotencyKeyReused => {
+                StatusCode::UNPROCESSABLE_ENTITY
+            }
             Kind::QueueFull => StatusCode::TOO_MANY_REQUESTS,
             Kind::InternalError => StatusCode::INTERNAL_SERVER_ERROR,
-            Kind::NotReady => StatusCode::SERVICE_UNAVAILABLE,
+            Kind::NotReady | Kind::StorageUnavailable => StatusCode::SERVICE_UNAVAILABLE,
             Kind::Timeout => StatusCode::GATEWAY_TIMEOUT,
         }
     }
@@ -165,6 +198,14 @@ impl Kind {
             Kind::QueueFull => ("queue-full", "The service is busy"),
             Kind::NotReady => ("not-ready", "The service is not ready"),
             Kind::Timeout => ("timeout", "The request took too long"),
+            Kind::UnknownEvaluation => ("unknown-evaluation", "There is no such evaluation"),
+            Kind::UnknownDataset => ("unknown-dataset", "There is no such dataset"),
+            Kind::UnknownImage => ("unknown-image", "There is no such image"),
+            Kind::UnusableDataset => ("unusable-dataset", "The dataset cannot be evaluated like this"),
+            Kind::IdempotencyKeyReused => ("idempotency-key-reused", "The key belongs to another request"),
+            Kind::EvaluationNotDone => ("evaluation-not-done", "The evaluation is not done"),
+            Kind::StorageFull => ("storage-full", "There is no room to keep it"),
+            Kind::StorageUnavailable => ("storage-unavailable", "Evaluations cannot be kept"),
             Kind::InternalError => ("internal-error", "The service failed"),
         }
     }
@@ -230,6 +271,9 @@ impl ApiError {
             ApiError::QueueFull { .. } | ApiError::TooManyRequests { .. } => Kind::QueueFull,
             ApiError::NotReady(_) => Kind::NotReady,
             ApiError::Timeout { .. } => Kind::Timeout,
+            ApiError::NoEvaluations { .. } => Kind::StorageUnavailable,
+            ApiError::NotDone { .. } => Kind::EvaluationNotDone,
+            ApiError::Evaluation(error) => of_evaluation(error),
             ApiError::Internal(_) => Kind::InternalError,
         }
     }
@@ -243,8 +287,25 @@ impl ApiError {
             }
             ApiError::UnknownModel { .. } => Some("model"),
             ApiError::NotAcceptable { .. } => Some("accept"),
+            ApiError::Evaluation(homolog_jobs::Error::UnknownDataset { .. }) => Some("dataset"),
+            ApiError::Evaluation(homolog_jobs::Error::KeyReused { .. }) => Some("idempotency-key"),
             _ => None,
         }
+    }
+}
+
+fn of_evaluation(error: &homolog_jobs::Error) -> Kind {
+    use homolog_jobs::Error as Jobs;
+    match error {
+        Jobs::UnknownJob { .. } => Kind::UnknownEvaluation,
+        Jobs::UnknownDataset { .. } => Kind::UnknownDataset,
+        Jobs::UnknownImage { .. } => Kind::UnknownImage,
+        Jobs::TooMany { .. } => Kind::QueueFull,
+        Jobs::KeyReused { .. } => Kind::IdempotencyKeyReused,
+        Jobs::Eval(_) | Jobs::DatasetChanged { .. } => Kind::UnusableDataset,
+        Jobs::Full { .. } | Jobs::ImagesFull { .. } => Kind::StorageFull,
+        Jobs::ReadOnly { .. } | Jobs::Store { .. } | Jobs::Open { .. } | Jobs::InUse { .. } => Kind::StorageUnavailable,
+        Jobs::Address { .. } | Jobs::Corrupt { .. } | Jobs::System { .. } => Kind::InternalError,
     }
 }
 
@@ -262,7 +323,7 @@ impl IntoResponse for ApiError {
     fn into_response(self) -> Response {
         let kind = self.kind();
         let detail = match &self {
-            ApiError::Internal(cause) => {
+            cause if kind == Kind::InternalError => {
                 tracing::error!(%cause, "the service failed");
                 "the service failed; its log has the cause under this request's id".to_owned()
             }
@@ -283,7 +344,7 @@ impl IntoResponse for ApiError {
         let mut response = (kind.status(), axum::Json(problem)).into_response();
         let headers = response.headers_mut();
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
-        if matches!(kind, Kind::QueueFull | Kind::NotReady) {
+        if matches!(kind, Kind::QueueFull | Kind::NotReady | Kind::StorageFull | Kind::StorageUnavailable) {
             headers.insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
         }
         response

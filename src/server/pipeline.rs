@@ -2,6 +2,7 @@
 //! then what the route is for, which stands in a file beside this one.
 
 mod describe;
+mod eval;
 mod match_pair;
 
 use std::future::Future;
@@ -20,6 +21,7 @@ use crate::app::App;
 use crate::error::ApiError;
 use crate::render::{Layout, thumbnail};
 pub use describe::{Described, describe};
+pub use eval::{evaluate, keep_image, specify};
 pub use match_pair::{Matched, match_pair};
 
 /// Time spent on all images of a request together; more than the request took where they overlap.
@@ -82,13 +84,7 @@ impl<'a> Encoder<'a> {
     fn new(app: &'a App, model: Option<&str>, resolution: Option<u32>) -> Result<Encoder<'a>, ApiError> {
         let model = app.model(model)?;
         let manifest = model.manifest();
-        let resolution = resolution.unwrap_or(manifest.default_resolution);
-        if !manifest.resolutions.contains(&resolution) {
-            let offered: Vec<String> = manifest.resolutions.iter().map(u32::to_string).collect();
-            let (id, offered) = (&manifest.id, offered.join(", "));
-            let detail = format!("{resolution} is not offered by {id}; choose one of {offered}");
-            return Err(ApiError::invalid("resolution", detail));
-        }
+        let resolution = crate::request::resolution(manifest, resolution, "resolution")?;
         Ok(Encoder { app, model, resolution })
     }
 

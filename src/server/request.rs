@@ -3,6 +3,7 @@
 
 mod accept;
 mod describe;
+mod eval;
 mod json;
 mod match_pair;
 mod multipart;
@@ -10,11 +11,13 @@ mod multipart;
 use axum::extract::{FromRequest, Request};
 use axum::http::{StatusCode, header};
 use bytes::Bytes;
+use homolog_core::bundle::Manifest;
 use serde::de::DeserializeOwned;
 
 use crate::app::App;
 use crate::error::ApiError;
 pub use describe::{Answer, DescribeForm, DescribeJob, DescribeJson, DescribeSettings, Format};
+pub use eval::{EvalForm, EvalJob, EvalJson, EvalSettings, PckRequest, RunSettings};
 pub use match_pair::{MatchForm, MatchJob, MatchJson, MatchSettings, Picture};
 
 /// A job that comes as a form or as JSON.
@@ -53,6 +56,20 @@ async fn read<J: Body>(request: Request, app: &App) -> Result<J, ApiError> {
 fn essence(value: &str) -> String {
     let (essence, _) = value.split_once(';').unwrap_or((value, ""));
     essence.trim().to_ascii_lowercase()
+}
+
+/// The side of the network's input that a request takes: the one in `field`, which the model must offer, or its default.
+///
+/// # Errors
+/// [`ApiError::Invalid`].
+pub fn resolution(manifest: &Manifest, asked: Option<u32>, field: &str) -> Result<u32, ApiError> {
+    let resolution = asked.unwrap_or(manifest.default_resolution);
+    if manifest.resolutions.contains(&resolution) {
+        return Ok(resolution);
+    }
+    let offered: Vec<String> = manifest.resolutions.iter().map(u32::to_string).collect();
+    let (id, offered) = (&manifest.id, offered.join(", "));
+    Err(ApiError::invalid(field, format!("{resolution} is not offered by {id}; choose one of {offered}")))
 }
 
 /// What axum says of a body that it could not read, as our own error.

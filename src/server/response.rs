@@ -1,5 +1,7 @@
 //! What the service answers; the command line prints the same.
 
+mod eval;
+
 use homolog_core::bundle::Manifest;
 use homolog_core::features::{Dtype, Sampling};
 use homolog_core::geometry::{CellMap, Fit, Grid, Point, Size};
@@ -10,6 +12,7 @@ use utoipa::ToSchema;
 
 use crate::app::App;
 use crate::error::ApiError;
+pub use eval::{EvalList, EvalResponse};
 
 /// The points, found.
 #[derive(Clone, Debug, Serialize, ToSchema)]

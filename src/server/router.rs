@@ -11,7 +11,7 @@ use crate::config::Config;
 use crate::error::ApiError;
 use crate::middleware;
 use crate::response::Description;
-use crate::routes::{describe, docs, health, match_pair, models};
+use crate::routes::{describe, docs, eval, eval_events, eval_result, health, images, match_pair, models};
 
 /// What the specification says beside its routes.
 #[derive(OpenApi)]
@@ -27,6 +27,7 @@ use crate::routes::{describe, docs, health, match_pair, models};
     tags(
         (name = "matching", description = "Points in, points out"),
         (name = "descriptors", description = "What is matched, to take along"),
+        (name = "evaluation", description = "Benchmarks: PCK over many pairs"),
         (name = "models", description = "What is loaded"),
         (name = "operations", description = "For whoever runs the service"),
     )
@@ -38,12 +39,20 @@ fn with_images(app: &App) -> OpenApiRouter<App> {
     OpenApiRouter::new()
         .routes(routes!(match_pair::match_pair))
         .routes(routes!(describe::describe))
+        .routes(routes!(eval::create))
+        .routes(routes!(images::send))
         .layer(from_fn_with_state(app.clone(), middleware::admit))
 }
 
 fn routes(app: &App) -> OpenApiRouter<App> {
     OpenApiRouter::with_openapi(Specification::openapi())
         .merge(with_images(app))
+        .routes(routes!(eval::list))
+        .routes(routes!(eval::show, eval::delete))
+        .routes(routes!(eval_events::events))
+        .routes(routes!(eval_result::result))
+        .routes(routes!(eval_result::report))
+        .routes(routes!(images::forget))
         .routes(routes!(models::list))
         .routes(routes!(models::show))
         .routes(routes!(health::live))

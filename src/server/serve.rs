@@ -2,6 +2,7 @@
 
 use std::future::IntoFuture;
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use tokio::net::TcpListener;
 use tokio::sync::watch;
@@ -54,10 +55,13 @@ pub async fn serve(config: Config, announce: impl FnOnce(SocketAddr)) -> Result<
 
     let loading = load(app.clone());
     tokio::pin!(loading);
-    let mut loaded = false;
+    let mut evaluations = None;
     loop {
         tokio::select! {
-            result = &mut loading, if !loaded => { result?; loaded = true; }
+            result = &mut loading, if evaluations.is_none() => {
+                result?;
+                evaluations = Some(tokio::spawn(evaluate(app.clone())));
+            }
             result = &mut server => return Ok(result?),
             () = &mut stop => break,
         }
@@ -69,7 +73,32 @@ pub async fn serve(config: Config, announce: impl FnOnce(SocketAddr)) -> Result<
         tracing::warn!("requests that did not finish within the grace are given up");
     }
     app.shutdown();
+    if let Some(evaluations) = evaluations {
+        // what is not through by then is made again by whoever goes on
+        let _ = tokio::time::timeout(LETTING_GO, evaluations).await;
+    }
     Ok(())
+}
+
+/// How long the results of a stopped evaluation are waited for.
+const LETTING_GO: Duration = Duration::from_secs(5);
+/// How often images are looked through for those that nobody needs.
+const EXPIRING: Duration = Duration::from_secs(60);
+
+/// Works on evaluations for as long as the service lives.
+async fn evaluate(app: App) {
+    let Ok(jobs) = app.open_jobs().await else { return };
+    let age = Duration::from_secs(app.config().keep_images_s);
+    let expiring = async {
+        loop {
+            if let Err(error) = jobs.store().expire_images(age).await {
+                tracing::error!("{error}");
+            }
+            tokio::time::sleep(EXPIRING).await;
+        }
+    };
+    tokio::select! { () = jobs.clone().work() => {}, () = expiring => {} }
+    jobs.store().close().await;
 }
 
 async fn load(app: App) -> Result<(), ServeError> {

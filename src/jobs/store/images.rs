@@ -69,6 +69,15 @@ impl Store {
         Ok(row.try_get("bytes")?)
     }
 
+    /// Whether there is an image of that id.
+    ///
+    /// # Errors
+    /// Those of the store.
+    pub async fn has_image(&self, id: &str) -> Result<bool, Error> {
+        let row = sqlx::query("SELECT 1 AS one FROM images WHERE id = $1").bind(id).fetch_optional(&self.pool).await?;
+        Ok(row.is_some())
+    }
+
     /// Forgets an image that no evaluation needs. False if there is none such, or one needs it.
     ///
     /// # Errors

@@ -32,6 +32,17 @@ impl State {
         serde_json::from_value(serde_json::Value::String(text.to_owned())).map_err(Error::corrupt("state"))
     }
 
+    /// Its name, as in JSON.
+    pub fn name(self) -> &'static str {
+        match self {
+            State::Waiting => "waiting",
+            State::Running => "running",
+            State::Done => "done",
+            State::Failed => "failed",
+            State::Cancelled => "cancelled",
+        }
+    }
+
     /// Whether nothing more will happen.
     pub fn is_final(self) -> bool {
         matches!(self, State::Done | State::Failed | State::Cancelled)
@@ -246,17 +257,15 @@ impl Store {
     /// # Errors
     /// Those of the store.
     pub async fn end(&self, id: &str, state: State, reason: Option<&str>) -> Result<bool, Error> {
-        let text = match state {
-            State::Failed => "failed",
-            State::Cancelled => "cancelled",
-            State::Waiting | State::Running | State::Done => return Ok(false),
-        };
+        if !matches!(state, State::Failed | State::Cancelled) {
+            return Ok(false);
+        }
         let mut transaction = self.begin().await?;
         let now = self.now(&mut transaction).await?;
         let ended = sqlx::query(
             "UPDATE eval_jobs SET state = $1, ended = $2, reason = $3 WHERE id = $4 AND state IN ('waiting', 'running')",
         )
-        .bind(text)
+        .bind(state.name())
         .bind(now)
         .bind(reason.map(str::to_owned))
         .bind(id)

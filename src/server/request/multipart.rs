@@ -37,6 +37,11 @@ pub(super) struct Part<'a> {
 }
 
 impl Part<'_> {
+    /// The name that the file had on the caller's disk.
+    pub(super) fn file_name(&self) -> Option<String> {
+        self.field.file_name().filter(|name| !name.is_empty()).map(str::to_owned)
+    }
+
     pub(super) async fn bytes(self) -> Result<Bytes, ApiError> {
         self.field.bytes().await.map_err(|error| broken(self.app, error))
     }

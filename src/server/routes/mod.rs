@@ -4,7 +4,11 @@ use axum::http::HeaderName;
 
 pub mod describe;
 pub mod docs;
+pub mod eval;
+pub mod eval_events;
+pub mod eval_result;
 pub mod health;
+pub mod images;
 pub mod match_pair;
 pub mod models;
 

@@ -1,0 +1,110 @@
+//! Evaluating: from a request to a job in the store. The job's own walk is [`homolog_jobs`]'s.
+
+use std::collections::{BTreeMap, HashSet};
+
+use bytes::Bytes;
+use homolog_core::image::Photo;
+use homolog_eval::readers::simple::PairLine;
+use homolog_jobs::{Created, ImageInfo, Jobs, RunSpec};
+
+use crate::app::App;
+use crate::error::ApiError;
+use crate::request::{EvalJob, RunSettings};
+
+/// Most runs of an evaluation: each is matched for every pair, and each adds a column to every table.
+const MOST_RUNS: usize = 32;
+
+/// Takes an evaluation; `key` is the caller's own name for the request, by which a repetition is known.
+///
+/// # Errors
+/// Every [`ApiError`] that is not about HTTP.
+pub async fn evaluate(app: &App, job: EvalJob, key: Option<&str>) -> Result<Created, ApiError> {
+    let jobs = app.jobs()?;
+    let EvalJob { settings, images } = job;
+    let runs = specify(app, &settings.runs)?;
+    let (pck, strict) = (settings.pck.into(), settings.strict);
+    match (settings.dataset, settings.pairs) {
+        (Some(_), Some(_)) => Err(ApiError::invalid("pairs", "name a dataset or send pairs, not both")),
+        (None, None) => Err(ApiError::invalid("dataset", "name a registered dataset, or send pairs")),
+        (Some(_), None) if !images.is_empty() => {
+            Err(ApiError::invalid("images", "images belong to pairs of the request, and it names a dataset"))
+        }
+        (Some(name), None) => Ok(jobs.submit(&name, runs, pck, strict, key).await?),
+        (None, Some(mut pairs)) => {
+            keep(app, jobs, &mut pairs, images).await?;
+            let name = settings.name.unwrap_or_else(|| "pairs".to_owned());
+            Ok(jobs.submit_inline(&name, pairs, runs, pck, strict, key).await?)
+        }
+    }
+}
+
+/// Keeps an image for later requests.
+///
+/// # Errors
+/// [`ApiError::Image`] for a file that is no picture, and those of the store.
+pub async fn keep_image(app: &App, file: Bytes, field: &str) -> Result<ImageInfo, ApiError> {
+    let jobs = app.jobs()?;
+    let (limits, bytes) = (app.config().decode_limits(), file.clone());
+    // decoded now: whoever sends a broken file is told at once, and not by a pair that fails an hour later
+    let photo = app.on_cpu(move || Photo::decode(&bytes, &limits).map(|photo| photo.size())).await?;
+    let size = photo.map_err(|error| ApiError::Image { field: field.to_owned(), error })?;
+    Ok(jobs.store().keep_image(&file, size, app.config().max_kept_image_bytes).await?)
+}
+
+/// The runs with every default filled in.
+///
+/// # Errors
+/// [`ApiError::Invalid`] for too many or two that are the same, and those of [`RunSettings::specify`].
+pub fn specify(app: &App, runs: &[RunSettings]) -> Result<Vec<RunSpec>, ApiError> {
+    if runs.len() > MOST_RUNS {
+        return Err(ApiError::invalid("runs", format!("{} runs; at most {MOST_RUNS} are evaluated at once", runs.len())));
+    }
+    let default = [RunSettings::default()];
+    let runs = if runs.is_empty() { &default[..] } else { runs };
+    let mut specified: Vec<RunSpec> = Vec::new();
+    for (index, run) in runs.iter().enumerate() {
+        let field = format!("runs[{index}]");
+        let run = run.specify(app, &field)?;
+        if specified.contains(&run) {
+            return Err(ApiError::invalid(field, format!("{} stands there twice", run.name())));
+        }
+        specified.push(run);
+    }
+    Ok(specified)
+}
+
+/// Keeps the images that came along, and gives the pairs their ids.
+async fn keep(
+    app: &App,
+    jobs: &Jobs,
+    pairs: &mut [PairLine],
+    images: BTreeMap<String, Bytes>,
+) -> Result<(), ApiError> {
+    if pairs.is_empty() {
+        return Err(ApiError::invalid("pairs", "there is no pair"));
+    }
+    let mut ids = BTreeMap::new();
+    for (name, file) in images {
+        let kept = keep_image(app, file, &format!("images.{name}")).await?;
+        ids.insert(name, kept.id);
+    }
+    let mut used = HashSet::new();
+    for (index, pair) in pairs.iter_mut().enumerate() {
+        for (side, name) in [("source", &mut pair.source), ("target", &mut pair.target)] {
+            match ids.get(name.as_str()) {
+                Some(id) => {
+                    used.insert(std::mem::replace(name, id.clone()));
+                }
+                None if jobs.store().has_image(name).await? => {}
+                None => {
+                    let detail = format!("there is no image {name:?} in the request, nor one of that id; send it first");
+                    return Err(ApiError::invalid(format!("pairs[{index}].{side}"), detail));
+                }
+            }
+        }
+    }
+    match ids.keys().find(|name| !used.contains(*name)) {
+        Some(unused) => Err(ApiError::invalid(format!("images.{unused}"), "no pair names this image")),
+        None => Ok(()),
+    }
+}

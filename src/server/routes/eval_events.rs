@@ -1,0 +1,77 @@
+//! `GET /eval/{id}/events`: progress as it is made.
+
+use std::convert::Infallible;
+use std::time::Duration;
+
+use axum::extract::rejection::PathRejection;
+use axum::extract::{Path, State};
+use axum::response::sse::{Event, KeepAlive, Sse};
+use futures::Stream;
+use futures::stream;
+
+use super::eval::look;
+use crate::app::App;
+use crate::error::{ApiError, Problem};
+use crate::response::EvalResponse;
+
+/// How often the store is asked.
+const LOOK: Duration = Duration::from_millis(500);
+
+/// Follow an evaluation by server-sent events.
+///
+/// Each event is called as the evaluation's state (`waiting`, `running`, `done`, `failed`, `cancelled`) and holds the evaluation as
+/// `GET /eval/{id}` gives it. The first comes at once, others when something has changed, and the stream ends with the evaluation.
+#[utoipa::path(get, path = "/eval/{id}/events", tag = "evaluation", params(("id" = String, Path, description = "The evaluation's id")), responses(
+    (status = OK, body = String, content_type = "text/event-stream"),
+    (status = NOT_FOUND, body = Problem, content_type = "application/problem+json", description = "`unknown-evaluation`"),
+    (status = SERVICE_UNAVAILABLE, body = Problem, content_type = "application/problem+json", description = "`storage-unavailable`"),
+))]
+pub async fn events(
+    State(app): State<App>,
+    id: Result<Path<String>, PathRejection>,
+) -> Result<Sse<impl Stream<Item = Result<Event, Infallible>>>, ApiError> {
+    let Path(id) = id.map_err(|_| ApiError::NotFound)?;
+    let first = look(&app, &id).await?;
+    let follow = Follow { app, id, next: Some(first), last: String::new(), ended: false };
+    let events = stream::unfold(follow, |mut follow| async move {
+        let event = follow.event().await?;
+        Some((Ok(event), follow))
+    });
+    Ok(Sse::new(events).keep_alive(KeepAlive::default()))
+}
+
+/// An evaluation that is followed.
+struct Follow {
+    app: App,
+    id: String,
+    /// What is known and not yet sent.
+    next: Option<EvalResponse>,
+    /// What was sent last.
+    last: String,
+    /// Whether its end was told.
+    ended: bool,
+}
+
+impl Follow {
+    /// The next event, when there is something to tell. None when the evaluation has ended, is gone, or the service stops.
+    async fn event(&mut self) -> Option<Event> {
+        while !self.ended {
+            let Some(now) = self.next.take() else {
+                tokio::time::sleep(LOOK).await;
+                if self.app.is_stopping() {
+                    return None;
+                }
+                self.next = Some(look(&self.app, &self.id).await.ok()?);
+                continue;
+            };
+            self.ended = now.state.is_final();
+            let json = serde_json::to_string(&now).ok()?;
+            if json != self.last {
+                let event = Event::default().event(now.state.name()).data(&json);
+                self.last = json;
+                return Some(event);
+            }
+        }
+        None
+    }
+}
