@@ -9,6 +9,8 @@ mod peak;
 mod settings;
 mod similarity;
 
+use serde::{Deserialize, Serialize};
+
 use crate::Error;
 use crate::features::{Descriptors, FeatureMap, Sampling};
 use crate::geometry::{Fit, Point, check_finite};
@@ -23,7 +25,9 @@ pub use similarity::similarity;
 const CHUNK: usize = 64;
 
 /// How points are matched.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(as = MatchingSettings))]
+#[serde(deny_unknown_fields, default)]
 pub struct Settings {
     /// How the place is found in the similarities.
     pub matcher: Matcher,
