@@ -9,6 +9,8 @@ mod peak;
 mod settings;
 mod similarity;
 
+use serde::{Deserialize, Serialize};
+
 use crate::Error;
 use crate::features::{Descriptors, FeatureMap, Sampling};
 use crate::geometry::{Fit, Point, check_finite};

@@ -104,6 +104,41 @@ pub enum Error {
         /// In what they differ.
         detail: String,
     },
+    /// Two runs without a common pair.
+    #[error("the two runs cannot be compared: they have no pair in common")]
+    NothingInCommon,
+    /// A run whose predictions were left out of its document.
+    #[error(
+        "run `{run}` has no predictions beside its numbers, so that it can neither be compared nor measured again; take the \
+         document with results"
+    )]
+    NoPredictions {
+        /// The run.
+        run: String,
+    },
+
+    // ---- documents
+    /// A document of another version.
+    #[error(
+        "the document has version {found} and this program knows {known}; use the version of Homolog that wrote it"
+    )]
+    DocumentVersion {
+        /// The document's.
+        found: u32,
+        /// This program's.
+        known: u32,
+    },
+    /// What is no document of an evaluation.
+    #[error("this is no document of an evaluation: {field}: {detail}")]
+    Document {
+        /// The field that is wrong, as a path.
+        field: String,
+        /// What is wrong with it.
+        detail: String,
+    },
+    /// A document or page that cannot be written.
+    #[error("the report cannot be written: {0}")]
+    Write(#[source] std::io::Error),
     /// A table that cannot be written.
     #[error("the CSV cannot be written: {0}")]
     Csv(#[from] csv::Error),

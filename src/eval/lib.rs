@@ -9,6 +9,7 @@
 
 pub mod analysis;
 pub mod dataset;
+pub mod document;
 pub mod error;
 pub mod pck;
 pub mod readers;
@@ -18,4 +19,5 @@ pub mod runner;
 pub mod symmetry;
 
 pub use dataset::Dataset;
+pub use document::Evaluation;
 pub use error::Error;

@@ -20,7 +20,7 @@ pub use counts::{Counts, Score, Scores, score};
 
 /// How PCK is measured.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(as = PckSettings))]
 #[serde(deny_unknown_fields, default)]
 pub struct Settings {
     /// Shares of the extent, ascending.

@@ -39,7 +39,7 @@ impl Default for ReadOptions {
 /// A benchmark and the part of it that is evaluated, as it is written in a configuration: `{"format": "spair71k", "split":
 /// "test"}`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(as = DatasetFormat))]
 #[serde(tag = "format", rename_all = "snake_case", deny_unknown_fields)]
 pub enum Format {
     /// SPair-71k, official layout.

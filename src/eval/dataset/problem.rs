@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 /// Something wrong in a dataset: the file, the field, and what became of the pair.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(as = DatasetProblem))]
 pub struct Problem {
     /// What kind of thing it is.
     pub kind: ProblemKind,

@@ -67,7 +67,7 @@ pub struct Change {
 /// `change_alpha` changed most; among equals, those whose mean error did.
 ///
 /// # Errors
-/// [`Error::Incomparable`] if no pair is common, a run has one twice, or its truths differ; [`Error::NoThreshold`];
+/// [`Error::NothingInCommon`]; [`Error::Incomparable`] if a run has a pair twice, or the truths differ; [`Error::NoThreshold`];
 /// [`Error::Setting`] if `change_alpha` is none of the settings' α.
 pub fn compare(
     first: &[PairResult],
@@ -80,7 +80,7 @@ pub fn compare(
     let only_first = remove_strangers(&mut left, &right);
     let only_second = remove_strangers(&mut right, &left);
     if left.is_empty() {
-        return Err(Error::Incomparable { detail: "they have no pair in common".to_owned() });
+        return Err(Error::NothingInCommon);
     }
     for (one, other) in left.values().zip(right.values()) {
         check_same(one, other)?;
