@@ -17,7 +17,6 @@ use crate::geometry::{Fit, Point, check_finite};
 pub use candidates::candidates;
 pub use matcher::Matcher;
 pub use peak::{Peak, argmax, kernel_soft_argmax, peak, soft_argmax, window_soft_argmax};
-use serde::{Deserialize, Serialize};
 pub use settings::{Sigma, Temperature, Window};
 pub use similarity::similarity;
 

@@ -2,41 +2,18 @@
 
 use std::collections::HashSet;
 use std::io::Write;
+use std::path::{Path, PathBuf};
 
 use homolog_core::bundle::hex;
-use homolog_eval::dataset::{Problem, ProblemKind};
+use homolog_eval::dataset::Problem;
 use homolog_eval::pck::Threshold;
 use homolog_eval::readers::{self, Format, ReadOptions, simple::PairLine};
 use homolog_eval::result::PairResult;
 use homolog_eval::{Dataset, Error as EvalError};
-use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use tempfile::TempDir;
-use utoipa::ToSchema;
 
 use crate::{DatasetEntry, Error, Store};
-
-/// What was read of a dataset.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
-pub struct DatasetFacts {
-    /// Its name.
-    pub name: String,
-    /// Its format; null for pairs that came with the request.
-    pub format: Option<Format>,
-    /// Pairs that are evaluated.
-    pub pairs: usize,
-    /// Images that they use.
-    pub images: usize,
-    /// Pairs that are left out, each for one of the problems.
-    pub left_out: usize,
-    /// How many problems there are of each kind.
-    pub problem_counts: Vec<(ProblemKind, usize)>,
-    /// The first hundred problems.
-    pub problems: Vec<Problem>,
-}
-
-/// Problems that are told in full.
-const PROBLEMS: usize = 100;
 
 /// More shards than this are of no use to any number of replicas that one would run.
 const SHARDS: usize = 64;
@@ -46,6 +23,8 @@ const SHARDS: usize = 64;
 pub struct Opened {
     /// It.
     pub dataset: Dataset,
+    /// The folder that its files lie in.
+    pub folder: PathBuf,
     /// The folder that its images lie in for as long as it is used, if they came out of the store.
     _images: Option<TempDir>,
 }
@@ -56,14 +35,15 @@ impl Opened {
     /// # Errors
     /// Those of its reader.
     pub fn registered(entry: &DatasetEntry, options: &ReadOptions) -> Result<Opened, Error> {
-        Ok(Opened { dataset: readers::read(&entry.path, &entry.format, options)?, _images: None })
+        let dataset = readers::read(&entry.path, &entry.format, options)?;
+        Ok(Opened { dataset, folder: entry.path.clone(), _images: None })
     }
 
     /// Lays the images that `pairs` name by their ids into a temporary folder and reads the pairs.
     ///
     /// # Errors
     /// [`Error::UnknownImage`], [`Error::System`], those of the reader and the store.
-    pub async fn inline(store: &Store, pairs: &[PairLine], options: ReadOptions) -> Result<Opened, Error> {
+    pub async fn inline(store: &Store, name: &str, pairs: &[PairLine], options: ReadOptions) -> Result<Opened, Error> {
         let system = |reason| Error::System { what: "a temporary folder for images", reason };
         let folder = tempfile::Builder::new().prefix("homolog-eval-").tempdir().map_err(system)?;
         for id in image_ids(pairs) {
@@ -78,28 +58,9 @@ impl Opened {
             writeln!(file, "{line}").map_err(system)?;
         }
         let format = Format::Simple { list: None };
-        let dataset =
-            readers::read(folder.path(), &format, &options).map_err(|error| without_folder(error, &folder))?;
-        let mut opened = Opened { dataset, _images: None };
-        for problem in &mut opened.dataset.problems {
-            strip(problem, &folder);
-        }
-        opened._images = Some(folder);
-        Ok(opened)
-    }
-
-    /// What is said of it under this name.
-    pub fn facts(&self, name: &str, format: Option<&Format>) -> DatasetFacts {
-        let dataset = &self.dataset;
-        DatasetFacts {
-            name: name.to_owned(),
-            format: format.cloned(),
-            pairs: dataset.pairs.len(),
-            images: dataset.images.len(),
-            left_out: dataset.left_out(),
-            problem_counts: Problem::count(&dataset.problems),
-            problems: dataset.problems.iter().take(PROBLEMS).cloned().collect(),
-        }
+        let dataset = readers::read(folder.path(), &format, &options).map_err(|error| without_folder(error, &folder))?;
+        let dataset = Dataset { name: name.to_owned(), ..dataset };
+        Ok(Opened { dataset, folder: folder.path().to_owned(), _images: Some(folder) })
     }
 
     /// Pairs by shard: no two shards share an image, so that no image is encoded twice however many replicas there are. Depends
@@ -182,7 +143,7 @@ fn without_folder(error: EvalError, folder: &TempDir) -> Error {
 
 fn strip(problem: &mut Problem, folder: &TempDir) {
     problem.file = match problem.file.strip_prefix(folder.path()) {
-        Ok(path) if path == std::path::Path::new("pairs.jsonl") => "pairs".into(),
+        Ok(path) if path == Path::new("pairs.jsonl") => "pairs".into(),
         Ok(path) => path.to_owned(),
         Err(_) => return,
     };

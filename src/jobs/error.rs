@@ -55,6 +55,14 @@ pub enum Error {
         /// What was asked for.
         id: String,
     },
+    /// A job without what is asked for yet, or for good.
+    #[error("the evaluation `{id}` is {}, and only one that is done has results", state.name())]
+    NotDone {
+        /// Its id.
+        id: String,
+        /// What it is.
+        state: crate::State,
+    },
     /// As many jobs wait and run as may.
     #[error("{limit} evaluations wait or run already; try again when one has ended")]
     TooMany {

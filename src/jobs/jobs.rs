@@ -7,13 +7,14 @@ use std::time::{Duration, Instant};
 
 use homolog_core::image::DecodeLimits;
 use homolog_engine::Engine;
-use homolog_eval::readers::{ReadOptions, simple::PairLine};
+use homolog_eval::document::DatasetSummary;
+use homolog_eval::readers::{Format, ReadOptions, simple::PairLine};
 use homolog_eval::runner::Cancel;
 use homolog_eval::{pck, runner};
 use tokio::sync::Notify;
 use uuid::Uuid;
 
-use crate::dataset::{DatasetFacts, Opened, image_ids};
+use crate::dataset::{Opened, image_ids};
 use crate::run::{Ended, Run};
 use crate::{
     Created, DatasetEntry, Error, Job, Lease, NewJob, RunSpec, Source, Specification, State, Store, code_version,
@@ -122,9 +123,9 @@ impl Jobs {
             Ok::<_, Error>((opened, digest, entry))
         };
         let (opened, digest, entry) = blocking(read).await??;
-        let facts = opened.facts(name, Some(&entry.format));
+        let summary = DatasetSummary::new(&opened.dataset, &entry.format, &opened.folder);
         let source = Source::Registered { name: name.to_owned(), digest };
-        self.take(source, &opened, facts, runs, pck, &[], key).await
+        self.take(source, &opened, summary, runs, pck, &[], key).await
     }
 
     /// Takes the evaluation of pairs whose images were uploaded; `source` and `target` are their ids.
@@ -141,11 +142,11 @@ impl Jobs {
         key: Option<&str>,
     ) -> Result<Created, Error> {
         let options = ReadOptions { strict, ..ReadOptions::default() };
-        let opened = Opened::inline(&self.store, &pairs, options).await?;
-        let facts = opened.facts(name, None);
+        let opened = Opened::inline(&self.store, name, &pairs, options).await?;
+        let summary = DatasetSummary::new(&opened.dataset, &Format::Simple { list: None }, &opened.folder);
         let images = image_ids(&pairs);
         let source = Source::Inline { name: name.to_owned(), pairs };
-        self.take(source, &opened, facts, runs, pck, &images, key).await
+        self.take(source, &opened, summary, runs, pck, &images, key).await
     }
 
     #[allow(clippy::too_many_arguments, reason = "the two ways to submit end here, and nothing else")]
@@ -153,7 +154,7 @@ impl Jobs {
         &self,
         source: Source,
         opened: &Opened,
-        facts: DatasetFacts,
+        summary: DatasetSummary,
         runs: Vec<RunSpec>,
         pck: Measure,
         images: &[String],
@@ -164,7 +165,7 @@ impl Jobs {
         let specification = Specification { source, runs, pck, code: code_version() };
         let new = NewJob {
             specification: &specification,
-            dataset: &facts,
+            dataset: &summary,
             idempotency_key: key,
             shards: opened.shards().len(),
             images,
@@ -192,7 +193,9 @@ impl Jobs {
                 };
                 blocking(read).await??
             }
-            Source::Inline { pairs, .. } => Opened::inline(&self.store, pairs, ReadOptions::default()).await?,
+            Source::Inline { name, pairs } => {
+                Opened::inline(&self.store, name, pairs, ReadOptions::default()).await?
+            }
         };
         Ok(opened)
     }
@@ -255,7 +258,14 @@ impl Jobs {
         // a claim that is let go of in vain runs out by itself
         let _ = self.store.release(&self.lease, &id).await;
         match ended? {
-            Ended::Complete | Ended::Stopped => {}
+            Ended::Stopped => {}
+            Ended::Complete => {
+                let job = self.store.job(&id).await?;
+                if job.state == State::Done {
+                    // now, while the dataset is as it was
+                    self.measure(&job).await?;
+                }
+            }
             Ended::Impossible { reason } if self.store.is_shared() && reason.is_of_this_replica() => {
                 tracing::info!(job = %id, "left to others: {reason}");
                 passed_over.insert(id, Instant::now());
@@ -391,7 +401,7 @@ pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 /// Runs what blocks on a thread of its own.
-async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, Error> {
+pub(crate) async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, Error> {
     let failed = |error: tokio::task::JoinError| Error::System {
         what: "a thread for an evaluation",
         reason: std::io::Error::other(error.to_string()),

@@ -9,6 +9,7 @@
 pub mod dataset;
 mod error;
 mod jobs;
+mod outcome;
 mod run;
 mod specification;
 mod store;

@@ -329,6 +329,7 @@ impl Config {
 
 /// Where programs keep what is neither configuration nor cache; without a home, the working directory.
 fn state_folder() -> PathBuf {
+    use etcetera::BaseStrategy;
     let known = etcetera::choose_base_strategy().ok().and_then(|folders| folders.state_dir());
     known.map_or_else(PathBuf::new, |folder| folder.join("homolog"))
 }

@@ -108,14 +108,6 @@ pub enum ApiError {
         /// Why.
         reason: String,
     },
-    /// An evaluation without what is asked for yet, or for good.
-    #[error("the evaluation is {state}: {detail}")]
-    NotDone {
-        /// What it is instead of done.
-        state: &'static str,
-        /// What to do.
-        detail: &'static str,
-    },
     /// What the evaluations say.
     #[error(transparent)]
     Evaluation(#[from] homolog_jobs::Error),
@@ -272,7 +264,6 @@ impl ApiError {
             ApiError::NotReady(_) => Kind::NotReady,
             ApiError::Timeout { .. } => Kind::Timeout,
             ApiError::NoEvaluations { .. } => Kind::StorageUnavailable,
-            ApiError::NotDone { .. } => Kind::EvaluationNotDone,
             ApiError::Evaluation(error) => of_evaluation(error),
             ApiError::Internal(_) => Kind::InternalError,
         }
@@ -300,6 +291,7 @@ fn of_evaluation(error: &homolog_jobs::Error) -> Kind {
         Jobs::UnknownJob { .. } => Kind::UnknownEvaluation,
         Jobs::UnknownDataset { .. } => Kind::UnknownDataset,
         Jobs::UnknownImage { .. } => Kind::UnknownImage,
+        Jobs::NotDone { .. } => Kind::EvaluationNotDone,
         Jobs::TooMany { .. } => Kind::QueueFull,
         Jobs::KeyReused { .. } => Kind::IdempotencyKeyReused,
         Jobs::Eval(_) | Jobs::DatasetChanged { .. } => Kind::UnusableDataset,

@@ -21,7 +21,7 @@ use crate::app::App;
 use crate::error::ApiError;
 use crate::render::{Layout, thumbnail};
 pub use describe::{Described, describe};
-pub use eval::{evaluate, keep_image, specify};
+pub use eval::{evaluate, keep_image, report, result, specify};
 pub use match_pair::{Matched, match_pair};
 
 /// Time spent on all images of a request together; more than the request took where they overlap.

@@ -4,6 +4,7 @@
 mod accept;
 mod describe;
 mod eval;
+mod image;
 mod json;
 mod match_pair;
 mod multipart;
@@ -17,7 +18,9 @@ use serde::de::DeserializeOwned;
 use crate::app::App;
 use crate::error::ApiError;
 pub use describe::{Answer, DescribeForm, DescribeJob, DescribeJson, DescribeSettings, Format};
-pub use eval::{EvalForm, EvalJob, EvalJson, EvalSettings, PckRequest, RunSettings};
+pub use eval::{EvalForm, EvalJob, EvalJson, EvalSettings, PckRequest, ResultType, RunSettings};
+pub use image::{ImageForm, ImageJob};
+pub use json::ImageJson;
 pub use match_pair::{MatchForm, MatchJob, MatchJson, MatchSettings, Picture};
 
 /// A job that comes as a form or as JSON.

@@ -92,7 +92,8 @@ impl Evaluation {
 }
 
 impl DatasetSummary {
-    fn new(dataset: &Dataset, format: &Format, folder: &Path) -> DatasetSummary {
+    /// What is to be known of a dataset that was read from `folder`.
+    pub fn new(dataset: &Dataset, format: &Format, folder: &Path) -> DatasetSummary {
         let mut categories: Vec<String> = dataset.categories.iter().map(|category| category.name.clone()).collect();
         categories.sort_unstable();
         let problem = |problem: &Problem| {

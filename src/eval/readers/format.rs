@@ -6,7 +6,7 @@ use std::str::FromStr;
 
 use serde::de::DeserializeOwned;
 
-use super::{Format, Split, ap10k::Set, spair71k::Layout};
+use super::{Format, ap10k::Set, spair71k::Layout};
 use crate::Error;
 
 const CHOICES: &str =

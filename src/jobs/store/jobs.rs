@@ -1,5 +1,6 @@
 //! Jobs: taken, listed, cancelled, forgotten.
 
+use homolog_eval::document::DatasetSummary;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use sqlx::any::AnyRow;
@@ -8,7 +9,6 @@ use utoipa::ToSchema;
 use uuid::Uuid;
 
 use super::{Dialect, Store};
-use crate::dataset::DatasetFacts;
 use crate::{Error, Specification};
 
 /// What becomes of a job.
@@ -65,7 +65,7 @@ pub struct Job {
     /// What it is.
     pub specification: Specification,
     /// What was read of its dataset.
-    pub dataset: DatasetFacts,
+    pub dataset: DatasetSummary,
     /// Why it failed.
     pub reason: Option<String>,
     /// How far it is.
@@ -112,7 +112,7 @@ pub struct NewJob<'a> {
     /// What it is.
     pub specification: &'a Specification,
     /// What was read of its dataset.
-    pub dataset: &'a DatasetFacts,
+    pub dataset: &'a DatasetSummary,
     /// The caller's own name for the request, by which a repetition is known.
     pub idempotency_key: Option<&'a str>,
     /// Shards that it is cut into.

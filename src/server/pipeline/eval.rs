@@ -9,7 +9,7 @@ use homolog_jobs::{Created, ImageInfo, Jobs, RunSpec};
 
 use crate::app::App;
 use crate::error::ApiError;
-use crate::request::{EvalJob, RunSettings};
+use crate::request::{EvalJob, ResultType, RunSettings};
 
 /// Most runs of an evaluation: each is matched for every pair, and each adds a column to every table.
 const MOST_RUNS: usize = 32;
@@ -49,6 +49,36 @@ pub async fn keep_image(app: &App, file: Bytes, field: &str) -> Result<ImageInfo
     let photo = app.on_cpu(move || Photo::decode(&bytes, &limits).map(|photo| photo.size())).await?;
     let size = photo.map_err(|error| ApiError::Image { field: field.to_owned(), error })?;
     Ok(jobs.store().keep_image(&file, size, app.config().max_kept_image_bytes).await?)
+}
+
+/// The result of an evaluation that is done, as a file of that type.
+///
+/// # Errors
+/// Every [`ApiError`] that is not about HTTP.
+pub async fn result(app: &App, id: &str, media: ResultType, predictions: bool) -> Result<Vec<u8>, ApiError> {
+    let evaluation = app.jobs()?.evaluation(id, predictions).await?;
+    let write = move || {
+        let mut file = Vec::new();
+        match (media, predictions) {
+            (ResultType::Json, _) => evaluation.write_json(&mut file),
+            (ResultType::Csv, false) => evaluation.write_numbers(&mut file),
+            (ResultType::Csv, true) => evaluation.write_predictions(&mut file),
+        }?;
+        Ok::<_, homolog_eval::Error>(file)
+    };
+    app.on_cpu(write).await?.map_err(|error| ApiError::Internal(error.to_string()))
+}
+
+/// The report of an evaluation that is done, a page.
+///
+/// # Errors
+/// Every [`ApiError`] that is not about HTTP.
+pub async fn report(app: &App, id: &str) -> Result<String, ApiError> {
+    let jobs = app.jobs()?;
+    let (evaluation, pairs) = (jobs.evaluation(id, true).await?, jobs.pairs(id).await?);
+    let photo = |image: &homolog_eval::dataset::Image| std::fs::read(&image.path).ok();
+    let draw = move || homolog_eval::report::html::render(&evaluation, &pairs.dataset, &photo);
+    app.on_cpu(draw).await?.map_err(|error| ApiError::Internal(error.to_string()))
 }
 
 /// The runs with every default filled in.

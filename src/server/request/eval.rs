@@ -3,43 +3,50 @@
 use std::collections::BTreeMap;
 
 use axum::extract::{FromRequest, Request};
+use axum::http::HeaderMap;
 use bytes::Bytes;
 use homolog_core::features::Sampling;
 use homolog_core::matching::{self, Matcher};
 use homolog_eval::pck::{self, Alphas, Bootstrap, Operator, Threshold};
 use homolog_eval::readers::simple::PairLine;
 use homolog_jobs::{Measure, RunSpec};
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::json::{self, ImageJson};
 use super::multipart::Parts;
-use super::{Body, resolution};
+use super::{Body, accept, resolution};
 use crate::app::App;
 use crate::error::ApiError;
 
 /// What is evaluated: a registered dataset, or pairs of the request's own.
 #[derive(Clone, Debug, Default, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields, default)]
+#[serde(deny_unknown_fields)]
 pub struct EvalSettings {
     /// The key of a registered dataset; either this or `pairs`.
     #[schema(example = "spair")]
+    #[serde(default)]
     pub dataset: Option<String>,
     /// Pairs, whose `source` and `target` name images of this request (`images`, or file names of the parts `image`), or ids of
     /// images that were sent to `POST /images`.
+    #[serde(default)]
     pub pairs: Option<Vec<PairLine>>,
     /// What the pairs are called; `pairs` when left out.
+    #[serde(default)]
     pub name: Option<String>,
     /// What the pairs are run through, in one pass over the images; the default model in its own way when left out.
+    #[serde(default)]
     pub runs: Vec<RunSettings>,
     /// How PCK is measured.
+    #[serde(default)]
     pub pck: PckRequest,
     /// Whether a single problem of the dataset is an error. Otherwise its pair is left out, and counted.
+    #[serde(default)]
     pub strict: bool,
 }
 
 /// A model and the way to match with it.
-#[derive(Clone, Debug, Default, Deserialize, ToSchema)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct RunSettings {
     /// The model's id; the service's default when left out.
@@ -55,7 +62,7 @@ pub struct RunSettings {
 }
 
 /// How PCK is measured. What is left out is what papers do.
-#[derive(Clone, Debug, Default, Deserialize, ToSchema)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct PckRequest {
     /// Shares of the extent, ascending; 0.01, 0.05, 0.10, 0.15 and 0.20 when left out.
@@ -81,22 +88,29 @@ pub struct EvalForm {
 
 /// [`EvalSettings`] and images. The fields stand here once more because serde cannot both flatten a struct and refuse
 /// unknown fields.
-#[derive(Debug, Default, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields, default)]
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
 pub struct EvalJson {
     /// The key of a registered dataset; either this or `pairs`.
+    #[serde(default)]
     dataset: Option<String>,
     /// Pairs, whose `source` and `target` are keys of `images`, or ids of images that were sent to `POST /images`.
+    #[serde(default)]
     pairs: Option<Vec<PairLine>>,
     /// Images by any names.
+    #[serde(default)]
     images: BTreeMap<String, ImageJson>,
     /// What the pairs are called; `pairs` when left out.
+    #[serde(default)]
     name: Option<String>,
     /// What the pairs are run through, in one pass over the images; the default model in its own way when left out.
+    #[serde(default)]
     runs: Vec<RunSettings>,
     /// How PCK is measured.
+    #[serde(default)]
     pck: PckRequest,
     /// Whether a single problem of the dataset is an error. Otherwise its pair is left out, and counted.
+    #[serde(default)]
     strict: bool,
 }
 
@@ -149,6 +163,38 @@ impl FromRequest<App> for EvalJob {
 
     async fn from_request(request: Request, app: &App) -> Result<EvalJob, ApiError> {
         super::read(request, app).await
+    }
+}
+
+/// As what the result of an evaluation is sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ResultType {
+    /// The document.
+    Json,
+    /// A table.
+    Csv,
+}
+
+impl ResultType {
+    /// What `Accept` prefers; the document when it has no preference.
+    ///
+    /// # Errors
+    /// [`ApiError::NotAcceptable`].
+    pub fn new(headers: &HeaderMap) -> Result<ResultType, ApiError> {
+        let offered = [ResultType::Json.name(), ResultType::Csv.name()];
+        match accept::preferred(headers, &offered) {
+            Some(media) if media == ResultType::Csv.name() => Ok(ResultType::Csv),
+            Some(_) => Ok(ResultType::Json),
+            None => Err(ApiError::NotAcceptable { offered: offered.join(", ") }),
+        }
+    }
+
+    /// Its media type.
+    pub fn name(self) -> &'static str {
+        match self {
+            ResultType::Json => "application/json",
+            ResultType::Csv => "text/csv",
+        }
     }
 }
 

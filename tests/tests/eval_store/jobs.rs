@@ -1,6 +1,6 @@
 //! Jobs and their results.
 
-use super::{done, facts, lease, on_each, progress, specification, take};
+use super::{done, lease, on_each, progress, specification, summary, take};
 use homolog_core::geometry::Size;
 use homolog_eval::runner::Failure;
 use homolog_jobs::{Created, Done, Error, NewJob, State};
@@ -9,10 +9,10 @@ use std::time::Duration;
 #[tokio::test]
 async fn a_request_is_taken_once_under_its_key_and_another_under_it_is_refused() {
     on_each(|store| async move {
-        let (one, other, facts) = (specification("one"), specification("other"), facts(4));
+        let (one, other, summary) = (specification("one"), specification("other"), summary(4));
         let new = |specification| NewJob {
             specification,
-            dataset: &facts,
+            dataset: &summary,
             idempotency_key: Some("a key"),
             shards: 1,
             images: &[],
@@ -91,11 +91,11 @@ async fn images_are_kept_once_bounded_and_as_long_as_a_job_needs_them() {
             Err(Error::ImagesFull { bytes: 100, limit: 150 })
         ));
         assert_eq!(store.image(&image.id).await.unwrap(), file);
-        let (specification, facts) = (specification("d"), facts(1));
+        let (specification, summary) = (specification("d"), summary(1));
         let images = [image.id.clone()];
         let new = NewJob {
             specification: &specification,
-            dataset: &facts,
+            dataset: &summary,
             idempotency_key: None,
             shards: 1,
             images: &images,

@@ -8,9 +8,10 @@ mod jobs;
 
 use homolog_core::geometry::{Point, Size};
 use homolog_core::matching;
+use homolog_eval::document::DatasetSummary;
 use homolog_eval::pck;
+use homolog_eval::readers::Format;
 use homolog_eval::result::{Extents, KeypointResult, PairResult};
-use homolog_jobs::dataset::DatasetFacts;
 use homolog_jobs::{Address, Created, Done, Lease, NewJob, RunSpec, ShardProgress, Source, Specification, Store};
 use homolog_tests::postgres::Postgres;
 use std::collections::BTreeMap;
@@ -51,21 +52,23 @@ fn specification(name: &str) -> Specification {
     }
 }
 
-fn facts(pairs: usize) -> DatasetFacts {
-    DatasetFacts {
+fn summary(pairs: usize) -> DatasetSummary {
+    DatasetSummary {
         name: "d".into(),
-        format: None,
+        format: Format::Simple { list: None },
         pairs,
+        pairs_left_out: 0,
         images: 2 * pairs,
-        left_out: 0,
-        problem_counts: Vec::new(),
-        problems: Vec::new(),
+        keypoints: 4 * pairs,
+        categories: Vec::new(),
+        problems: BTreeMap::new(),
+        first_problems: Vec::new(),
     }
 }
 
 async fn take(store: &Store, name: &str, shards: usize) -> String {
-    let (specification, facts) = (specification(name), facts(4));
-    let new = NewJob { specification: &specification, dataset: &facts, idempotency_key: None, shards, images: &[] };
+    let (specification, summary) = (specification(name), summary(4));
+    let new = NewJob { specification: &specification, dataset: &summary, idempotency_key: None, shards, images: &[] };
     match store.create(&new, 100).await.unwrap() {
         Created::New(id) => id,
         Created::Before(id) => panic!("{id} was there before"),

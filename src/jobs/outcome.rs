@@ -1,0 +1,87 @@
+//! What came of a job: its results, measured.
+
+use homolog_eval::Evaluation;
+use homolog_eval::document::{Finished, Model, PairFailure};
+use homolog_eval::readers::Format;
+
+use crate::dataset::Opened;
+use crate::jobs::{Jobs, blocking};
+use crate::{Error, Job, Source, State, Stored};
+
+impl Jobs {
+    /// The document of a job that is done: its numbers, and with `predictions` every prediction.
+    ///
+    /// # Errors
+    /// [`Error::UnknownJob`], [`Error::NotDone`], [`Error::DatasetChanged`], those of the readers and the store.
+    pub async fn evaluation(&self, id: &str, predictions: bool) -> Result<Evaluation, Error> {
+        let job = self.done_job(id).await?;
+        let Some(kept) = self.store.document(id).await? else {
+            let measured = self.measure(&job).await?;
+            return Ok(if predictions { measured } else { measured.without_results() });
+        };
+        let mut evaluation: Evaluation = serde_json::from_str(&kept).map_err(Error::corrupt("document"))?;
+        if predictions {
+            for (index, run) in evaluation.runs.iter_mut().enumerate() {
+                let stored = self.store.results(id, index).await?;
+                run.results = Some(stored.into_iter().filter_map(|stored| stored.result.ok()).collect());
+            }
+        }
+        Ok(evaluation)
+    }
+
+    /// The pairs of a job that is done, as they were when it was taken, for whoever wants to show them.
+    ///
+    /// # Errors
+    /// As [`evaluation`](Jobs::evaluation).
+    pub async fn pairs(&self, id: &str) -> Result<Opened, Error> {
+        let job = self.done_job(id).await?;
+        self.open(&job.specification).await
+    }
+
+    async fn done_job(&self, id: &str) -> Result<Job, Error> {
+        let job = self.store.job(id).await?;
+        match job.state {
+            State::Done => Ok(job),
+            state => Err(Error::NotDone { id: job.id, state }),
+        }
+    }
+
+    /// Measures the results, and keeps the numbers: it takes seconds, and they are the same every time.
+    pub(crate) async fn measure(&self, job: &Job) -> Result<Evaluation, Error> {
+        let opened = self.open(&job.specification).await?;
+        let mut finished = Vec::new();
+        for (index, run) in job.specification.runs.iter().enumerate() {
+            let (mut results, mut failures) = (Vec::new(), Vec::new());
+            for Stored { pair, result } in self.store.results(&job.id, index).await? {
+                match result {
+                    Ok(result) => results.push(result),
+                    Err(failure) => {
+                        let name = opened.dataset.pairs.get(pair).map(|pair| pair.id.clone());
+                        failures.push(PairFailure { pair: name.unwrap_or_default(), reason: failure.reason });
+                    }
+                }
+            }
+            let model = Model {
+                id: run.model.clone(),
+                digest: run.digest.clone(),
+                description: run.description.clone(),
+                resolution: run.resolution,
+            };
+            finished.push(Finished { name: run.name(), model, matching: run.matching.clone(), results, failures });
+        }
+        let format = self.format(&job.specification.source)?;
+        let (pck, version) = (job.specification.pck.clone(), job.specification.code.clone());
+        let work = move || Evaluation::new(&opened.dataset, &format, &opened.folder, &pck, finished);
+        let evaluation = Evaluation { version, ..blocking(work).await?? };
+        let numbers = serde_json::to_string(&evaluation.clone().without_results()).map_err(Error::corrupt("document"))?;
+        self.store.keep_document(&job.id, &numbers).await?;
+        Ok(evaluation)
+    }
+
+    fn format(&self, source: &Source) -> Result<Format, Error> {
+        match source {
+            Source::Registered { name, .. } => Ok(self.dataset(name)?.format.clone()),
+            Source::Inline { .. } => Ok(Format::Simple { list: None }),
+        }
+    }
+}
