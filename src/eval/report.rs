@@ -1,6 +1,5 @@
 //! Everything that is said of a run, from its results alone.
 
-pub mod html;
 pub mod table;
 
 use std::collections::BTreeMap;

@@ -8,6 +8,8 @@ use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand};
 use homolog_core::features::{Dtype, Sampling};
 use homolog_core::geometry::Point;
 use homolog_core::matching::Matcher;
+use homolog_eval::pck::{Alphas, Operator, Threshold};
+use homolog_eval::readers;
 
 use crate::commands;
 use crate::config::{Config, ConfigArgs};
@@ -36,6 +38,11 @@ pub enum Command {
     Match(MatchArgs),
     /// Write the descriptors of a photo to a file
     Describe(DescribeArgs),
+    /// Measure models over a benchmark: PCK as papers print it, with a report
+    ///
+    /// Exit codes: 0 every pair was evaluated; 3 done, but pairs were left out or failed, and the numbers are of the others; 130
+    /// stopped by a signal, and the same command goes on; 1 any other failure; 2 a wrong command line.
+    Eval(Box<EvalArgs>),
     /// List the models that can be served
     Models {
         /// Print the answer of GET /models
@@ -117,6 +124,77 @@ pub struct DescribeArgs {
     pub config: ConfigArgs,
 }
 
+/// The arguments of `homolog eval`.
+#[derive(Args, Debug)]
+pub struct EvalArgs {
+    /// The benchmark: spair71k[:SPLIT[:LAYOUT]], pf-willow[:LIST], pf-pascal[:LIST], ap10k[:SET[:SPLIT]] or simple[:LIST]
+    #[arg(long, value_name = "FORMAT", requires = "data", required_unless_present = "compare")]
+    pub dataset: Option<readers::Format>,
+    /// Its folder
+    #[arg(long, value_name = "DIR", requires = "dataset")]
+    pub data: Option<PathBuf>,
+    /// A model's id; may be given several times
+    #[arg(long = "model", value_name = "MODEL")]
+    pub models: Vec<String>,
+    /// How a place is read off, say window-soft-argmax:window=5,temperature=0.05; may be given several times
+    #[arg(long = "matcher", value_name = "MATCHER")]
+    pub matchers: Vec<Matcher>,
+    /// Side of the network's input in pixels, one of those the model offers; may be given several times
+    #[arg(long = "resolution", value_name = "SIDE")]
+    pub resolutions: Vec<u32>,
+    /// How the source is read between its tokens: bilinear or nearest
+    #[arg(long)]
+    pub sampling: Option<Sampling>,
+    /// Match each prediction back as well, and report how far from its point it comes out
+    #[arg(long)]
+    pub cycle: bool,
+    /// Shares of the extent at which PCK is measured, ascending [default: 0.01,0.05,0.1,0.15,0.2]
+    #[arg(long, value_name = "ALPHA,…", value_parser = AlphaList::new)]
+    pub alphas: Option<AlphaList>,
+    /// Whether a distance equal to the threshold is right: <= or < [default: <=]
+    #[arg(long)]
+    pub operator: Option<Operator>,
+    /// What thresholds are a share of: box, keypoints or image, always of the target [default: the benchmark's own]
+    #[arg(long)]
+    pub threshold: Option<Threshold>,
+    /// How often pairs are drawn again for the 95 % intervals; 0 for none [default: 1000]
+    #[arg(long, value_name = "RESAMPLES", value_parser = clap::value_parser!(u32).range(..=100_000))]
+    pub bootstrap: Option<u32>,
+    /// Where the draws begin
+    #[arg(long, default_value_t = 0)]
+    pub seed: u64,
+    /// Take a single problem of the dataset for an error
+    #[arg(long)]
+    pub strict: bool,
+    /// Folder for the report, the document and the tables; an evaluation that was stopped goes on there
+    #[arg(long, value_name = "DIR")]
+    pub out: Option<PathBuf>,
+    /// Forget the evaluation that was begun in that folder
+    #[arg(long, requires = "out")]
+    pub fresh: bool,
+    /// Compare two documents, the second with the first, and evaluate nothing
+    #[arg(long, num_args = 2, value_names = ["FIRST", "SECOND"], conflicts_with_all = ["dataset", "out"])]
+    pub compare: Vec<PathBuf>,
+    /// Print the document without predictions, or the comparisons, as JSON
+    #[arg(long)]
+    pub json: bool,
+    /// From where.
+    #[command(flatten)]
+    pub config: ConfigArgs,
+}
+
+/// Several values of α.
+#[derive(Clone, Debug)]
+pub struct AlphaList(pub Alphas);
+
+impl AlphaList {
+    fn new(text: &str) -> Result<AlphaList, String> {
+        let number = |part: &str| part.trim().parse::<f64>().map_err(|_| format!("`{part}` is no number"));
+        let alphas = text.split(',').map(number).collect::<Result<Vec<f64>, String>>()?;
+        Alphas::try_from(alphas).map(AlphaList).map_err(|error| error.to_string())
+    }
+}
+
 /// Where descriptors go; the name says in which format.
 #[derive(Clone, Debug)]
 pub struct DescriptorFile {
@@ -153,7 +231,7 @@ pub fn main() -> ExitCode {
         Err(error) => error.exit(),
     };
     match dispatch(cli.command, &matches) {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(code) => code,
         Err(error) => {
             eprintln!("error: {error}");
             ExitCode::FAILURE
@@ -161,7 +239,7 @@ pub fn main() -> ExitCode {
     }
 }
 
-fn dispatch(command: Command, matches: &clap::ArgMatches) -> Result<(), Box<dyn Error>> {
+fn dispatch(command: Command, matches: &clap::ArgMatches) -> Result<ExitCode, Box<dyn Error>> {
     // of the subcommand: its matches know where each value came from
     let matches = matches.subcommand().map_or(matches, |(_, matches)| matches);
     match command {
@@ -174,9 +252,14 @@ fn dispatch(command: Command, matches: &clap::ArgMatches) -> Result<(), Box<dyn 
             let config = configured(&args.config, matches, "warn")?;
             commands::describe_photo(config, args)
         }
+        Command::Eval(args) => {
+            let config = configured(&args.config, matches, "warn")?;
+            return commands::eval(config, *args);
+        }
         Command::Models { json, config } => commands::models(configured(&config, matches, "warn")?, json),
         Command::Openapi => commands::openapi(),
-    }
+    }?;
+    Ok(ExitCode::SUCCESS)
 }
 
 /// Commands that print an answer log less than the service, unless told otherwise.

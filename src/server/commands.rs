@@ -1,5 +1,7 @@
 //! What the subcommands do; answers go to standard output, everything else to standard error.
 
+mod eval;
+
 use std::error::Error;
 use std::fmt::Write as _;
 use std::io::Write;
@@ -19,6 +21,7 @@ use crate::request::{DescribeJob, DescribeSettings, Format, MatchJob, MatchSetti
 use crate::response::{Description, MatchResponse, ModelList};
 use crate::router;
 use crate::serve;
+pub use eval::eval;
 
 type Done = Result<(), Box<dyn Error>>;
 

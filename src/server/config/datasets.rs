@@ -1,4 +1,4 @@
-//! Datasets that evaluations may name: `[datasets.KEY]` in the file, `--dataset KEY=FORMAT@DIR` on the command line.
+//! Datasets that evaluations may name: `[datasets.KEY]` in the file, `--register KEY=FORMAT@DIR` on the command line.
 
 use std::collections::BTreeMap;
 use std::str::FromStr;

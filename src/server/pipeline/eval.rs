@@ -61,8 +61,8 @@ pub async fn result(app: &App, id: &str, media: ResultType, predictions: bool) -
         let mut file = Vec::new();
         match (media, predictions) {
             (ResultType::Json, _) => evaluation.write_json(&mut file),
-            (ResultType::Csv, false) => evaluation.write_numbers(&mut file),
-            (ResultType::Csv, true) => evaluation.write_predictions(&mut file),
+            (ResultType::Csv, false) => table::numbers(reports(&evaluation), &mut file),
+            (ResultType::Csv, true) => table::predictions(results(&evaluation), &evaluation.settings, &mut file),
         }?;
         Ok::<_, homolog_eval::Error>(file)
     };
