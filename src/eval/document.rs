@@ -191,6 +191,16 @@ impl Evaluation {
         self.runs.iter().find(|run| run.name == name)
     }
 
+    /// What was measured, by the runs' names.
+    pub fn reports(&self) -> impl Iterator<Item = (&str, &Report)> {
+        self.runs.iter().map(|run| (run.name.as_str(), &run.report))
+    }
+
+    /// The predictions, by the runs' names; none of a run without.
+    pub fn results(&self) -> impl Iterator<Item = (&str, &[PairResult])> {
+        self.runs.iter().map(|run| (run.name.as_str(), run.results.as_deref().unwrap_or_default()))
+    }
+
     /// The same without predictions: numbers only, a small part of the size.
     pub fn without_results(mut self) -> Evaluation {
         for run in &mut self.runs {

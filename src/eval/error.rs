@@ -136,6 +136,9 @@ pub enum Error {
         /// What is wrong with it.
         detail: String,
     },
+    /// A plot that cannot be drawn.
+    #[error("a plot of the report cannot be drawn: {0}")]
+    Plot(String),
     /// A document or page that cannot be written.
     #[error("the report cannot be written: {0}")]
     Write(#[source] std::io::Error),

@@ -1,6 +1,10 @@
 //! Everything that is said of a run, from its results alone.
 
+pub mod gallery;
+pub mod html;
 pub mod table;
+pub mod terminal;
+mod words;
 
 use std::collections::BTreeMap;
 
@@ -118,6 +122,12 @@ impl Report {
             errors: Errors::new(results, settings)?,
             reliability: Reliability::new(results, settings, DETAIL_ALPHA)?,
         })
+    }
+
+    /// PCK of the pairs with this value of a difficulty flag.
+    pub fn difficulty(&self, flag: Flag, value: u8) -> Option<&Scores> {
+        let group = self.difficulty.iter().find(|group| group.flag == flag && group.value == value);
+        group.map(|group| &group.scores)
     }
 }
 

@@ -35,6 +35,11 @@ pub struct ConfusionRow {
 }
 
 impl ConfusionRow {
+    /// The share of confused keypoints; none without keypoints.
+    pub fn share(&self) -> Option<f64> {
+        (self.points > 0).then(|| self.confused as f64 / self.points as f64)
+    }
+
     fn add(&mut self, wrong: bool, confused: bool) {
         self.points += 1;
         self.wrong += usize::from(wrong);

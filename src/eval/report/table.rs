@@ -1,4 +1,4 @@
-//! A run as CSV: its numbers, and its predictions.
+//! Runs as CSV: their numbers, and their predictions.
 
 use std::io::Write;
 
@@ -11,6 +11,7 @@ use crate::result::PairResult;
 
 #[derive(Serialize)]
 struct Number<'a> {
+    run: &'a str,
     group: &'a str,
     name: String,
     pairs: usize,
@@ -22,16 +23,25 @@ struct Number<'a> {
     high: Option<f64>,
 }
 
-/// Writes every PCK of a report, one a row: `group,name,pairs,points,average,alpha,pck,low,high`, PCK from 0 to 1. The groups are
+/// Writes every PCK of named runs, one a row: `run,group,name,pairs,points,average,alpha,pck,low,high`, PCK from 0 to 1. The groups are
 /// `overall`, `category`, each difficulty flag, and `geometry_aware`.
 ///
 /// # Errors
 /// [`Error::Csv`].
-pub fn numbers(report: &Report, out: impl Write) -> Result<(), Error> {
+pub fn numbers<'a>(runs: impl IntoIterator<Item = (&'a str, &'a Report)>, out: impl Write) -> Result<(), Error> {
     let mut csv = csv::Writer::from_writer(out);
+    for (run, report) in runs {
+        numbers_of(run, report, &mut csv)?;
+    }
+    csv.flush().map_err(csv::Error::from)?;
+    Ok(())
+}
+
+fn numbers_of(run: &str, report: &Report, csv: &mut csv::Writer<impl Write>) -> Result<(), Error> {
     let mut write = |group: &str, name: String, scores: &Scores| -> Result<(), Error> {
         for score in &scores.scores {
             csv.serialize(Number {
+                run,
                 group,
                 name: name.clone(),
                 pairs: scores.pairs,
@@ -55,12 +65,12 @@ pub fn numbers(report: &Report, out: impl Write) -> Result<(), Error> {
     if let Some(scores) = &report.geometry_aware {
         write("geometry_aware", "all".to_owned(), scores)?;
     }
-    csv.flush().map_err(csv::Error::from)?;
     Ok(())
 }
 
 #[derive(Serialize)]
 struct Prediction<'a> {
+    run: &'a str,
     pair: &'a str,
     category: &'a str,
     keypoint: &'a str,
@@ -79,19 +89,21 @@ struct Prediction<'a> {
     geometry_aware: Option<bool>,
 }
 
-/// Writes every prediction, one a row; lengths in px of the originals. `extent` is what the settings' threshold is a share of.
+/// Writes every prediction of named runs, one a row; lengths in px of the originals. `extent` is what the settings' threshold is a share of.
 ///
 /// # Errors
 /// [`Error::Csv`].
 pub fn predictions<'a>(
-    results: impl IntoIterator<Item = &'a PairResult>,
+    runs: impl IntoIterator<Item = (&'a str, &'a [PairResult])>,
     settings: &Settings,
     out: impl Write,
 ) -> Result<(), Error> {
     let mut csv = csv::Writer::from_writer(out);
-    for result in results {
+    let pairs = runs.into_iter().flat_map(|(run, results)| results.iter().map(move |result| (run, result)));
+    for (run, result) in pairs {
         for keypoint in &result.keypoints {
             csv.serialize(Prediction {
+                run,
                 pair: &result.pair,
                 category: &result.category,
                 keypoint: &keypoint.id,

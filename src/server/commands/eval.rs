@@ -174,10 +174,8 @@ fn write_all(out: &Path, evaluation: &Evaluation, dataset: &homolog_eval::Datase
         Ok::<_, String>(BufWriter::new(file))
     };
     evaluation.write_json(create(DOCUMENT)?)?;
-    let reports = evaluation.runs.iter().map(|run| (run.name.as_str(), &run.report));
-    table::numbers(reports, create(NUMBERS)?)?;
-    let results = evaluation.runs.iter().map(|run| (run.name.as_str(), run.results.as_deref().unwrap_or_default()));
-    table::predictions(results, &evaluation.settings, create(PREDICTIONS)?)?;
+    table::numbers(evaluation.reports(), create(NUMBERS)?)?;
+    table::predictions(evaluation.results(), &evaluation.settings, create(PREDICTIONS)?)?;
     let page = html::render(evaluation, dataset, &|image| std::fs::read(&image.path).ok())?;
     write(&out.join(REPORT), page.as_bytes())?;
     eprintln!("{}: {REPORT}, {DOCUMENT}, {NUMBERS}, {PREDICTIONS}", out.display());

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, HashSet};
 use bytes::Bytes;
 use homolog_core::image::Photo;
 use homolog_eval::readers::simple::PairLine;
+use homolog_eval::report::{html, table};
 use homolog_jobs::{Created, ImageInfo, Jobs, RunSpec};
 
 use crate::app::App;
@@ -61,8 +62,8 @@ pub async fn result(app: &App, id: &str, media: ResultType, predictions: bool) -
         let mut file = Vec::new();
         match (media, predictions) {
             (ResultType::Json, _) => evaluation.write_json(&mut file),
-            (ResultType::Csv, false) => table::numbers(reports(&evaluation), &mut file),
-            (ResultType::Csv, true) => table::predictions(results(&evaluation), &evaluation.settings, &mut file),
+            (ResultType::Csv, false) => table::numbers(evaluation.reports(), &mut file),
+            (ResultType::Csv, true) => table::predictions(evaluation.results(), &evaluation.settings, &mut file),
         }?;
         Ok::<_, homolog_eval::Error>(file)
     };
@@ -77,7 +78,7 @@ pub async fn report(app: &App, id: &str) -> Result<String, ApiError> {
     let jobs = app.jobs()?;
     let (evaluation, pairs) = (jobs.evaluation(id, true).await?, jobs.pairs(id).await?);
     let photo = |image: &homolog_eval::dataset::Image| std::fs::read(&image.path).ok();
-    let draw = move || homolog_eval::report::html::render(&evaluation, &pairs.dataset, &photo);
+    let draw = move || html::render(&evaluation, &pairs.dataset, &photo);
     app.on_cpu(draw).await?.map_err(|error| ApiError::Internal(error.to_string()))
 }
 
