@@ -4,6 +4,7 @@
 
 pub mod files;
 pub mod heads;
+pub mod pairs;
 pub mod parity;
 pub mod postgres;
 pub mod service;

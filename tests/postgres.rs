@@ -52,7 +52,12 @@ impl Postgres {
         let url = format!("postgresql://homolog@127.0.0.1:{port}/postgres");
         let started = Postgres { server, programs, url };
         let answers = || std::net::TcpStream::connect(("127.0.0.1", port)).is_ok();
-        let answered = (0..600).any(|_| answers() || { std::thread::sleep(Duration::from_millis(50)); false });
+        let answered = (0..600).any(|_| {
+            answers() || {
+                std::thread::sleep(Duration::from_millis(50));
+                false
+            }
+        });
         assert!(answered, "PostgreSQL did not start");
         Some(started)
     }

@@ -58,7 +58,8 @@ impl Opened {
             writeln!(file, "{line}").map_err(system)?;
         }
         let format = Format::Simple { list: None };
-        let dataset = readers::read(folder.path(), &format, &options).map_err(|error| without_folder(error, &folder))?;
+        let dataset =
+            readers::read(folder.path(), &format, &options).map_err(|error| without_folder(error, &folder))?;
         let dataset = Dataset { name: name.to_owned(), ..dataset };
         Ok(Opened { dataset, folder: folder.path().to_owned(), _images: Some(folder) })
     }
@@ -138,7 +139,7 @@ fn without_folder(error: EvalError, folder: &TempDir) -> Error {
         }
         _ => {}
     }
-    error.into()
+    Error::Pairs(error)
 }
 
 fn strip(problem: &mut Problem, folder: &TempDir) {

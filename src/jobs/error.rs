@@ -106,6 +106,9 @@ pub enum Error {
     /// The dataset cannot be read or measured.
     #[error(transparent)]
     Eval(#[from] homolog_eval::Error),
+    /// Pairs that came with a request cannot be read.
+    #[error(transparent)]
+    Pairs(homolog_eval::Error),
     /// The computer refuses a temporary file or a thread.
     #[error("{what}: {reason}")]
     System {

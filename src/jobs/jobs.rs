@@ -193,9 +193,7 @@ impl Jobs {
                 };
                 blocking(read).await??
             }
-            Source::Inline { name, pairs } => {
-                Opened::inline(&self.store, name, pairs, ReadOptions::default()).await?
-            }
+            Source::Inline { name, pairs } => Opened::inline(&self.store, name, pairs, ReadOptions::default()).await?,
         };
         Ok(opened)
     }

@@ -73,7 +73,8 @@ impl Jobs {
         let (pck, version) = (job.specification.pck.clone(), job.specification.code.clone());
         let work = move || Evaluation::new(&opened.dataset, &format, &opened.folder, &pck, finished);
         let evaluation = Evaluation { version, ..blocking(work).await?? };
-        let numbers = serde_json::to_string(&evaluation.clone().without_results()).map_err(Error::corrupt("document"))?;
+        let numbers =
+            serde_json::to_string(&evaluation.clone().without_results()).map_err(Error::corrupt("document"))?;
         self.store.keep_document(&job.id, &numbers).await?;
         Ok(evaluation)
     }

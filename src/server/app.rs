@@ -29,6 +29,8 @@ struct Shared {
     jobs: OnceLock<Arc<Jobs>>,
     /// Why there are no jobs yet.
     no_jobs: Mutex<String>,
+    /// Whether the store of evaluations was asked for once, in vain or not.
+    jobs_tried: AtomicBool,
     stopping: AtomicBool,
     cpu: Arc<Semaphore>,
     admitted: Arc<Semaphore>,
@@ -80,6 +82,7 @@ impl App {
             engine: OnceLock::new(),
             jobs: OnceLock::new(),
             no_jobs: Mutex::new("the models are still being loaded".to_owned()),
+            jobs_tried: AtomicBool::new(false),
             stopping: AtomicBool::new(false),
             cpu: Arc::new(Semaphore::new(threads)),
         }))
@@ -131,13 +134,16 @@ impl App {
         self.engine()?;
         let config = &self.0.config;
         loop {
-            match Store::open(&config.eval_store).await {
-                Ok(store) => return self.set_jobs(store),
-                Err(error) => {
-                    tracing::error!(store = %config.eval_store, "{error}; tried again in {RETRY:?}");
-                    *self.0.no_jobs.lock().unwrap_or_else(PoisonError::into_inner) = error.to_string();
-                    tokio::time::sleep(RETRY).await;
-                }
+            let opened = Store::open(&config.eval_store).await;
+            let opened = opened.map(|store| self.set_jobs(store));
+            if let Err(error) = &opened {
+                tracing::error!(store = %config.eval_store, "{error}; tried again in {RETRY:?}");
+                *self.0.no_jobs.lock().unwrap_or_else(PoisonError::into_inner) = error.to_string();
+            }
+            self.0.jobs_tried.store(true, Ordering::Release);
+            match opened {
+                Ok(jobs) => return jobs,
+                Err(_) => tokio::time::sleep(RETRY).await,
             }
         }
     }
@@ -189,6 +195,10 @@ impl App {
         }
         if !self.engine()?.is_alive() {
             return Err(ApiError::NotReady("a worker is gone; its log line says why"));
+        }
+        // without a store that cannot be had, matching goes on
+        if !self.0.jobs_tried.load(Ordering::Acquire) {
+            return Err(ApiError::NotReady("the store of evaluations is being opened"));
         }
         Ok(())
     }

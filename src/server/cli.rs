@@ -134,7 +134,7 @@ pub struct EvalArgs {
     #[arg(long, value_name = "DIR", requires = "dataset")]
     pub data: Option<PathBuf>,
     /// A model's id; may be given several times
-    #[arg(long = "model", value_name = "MODEL")]
+    #[arg(id = "run_models", long = "model", value_name = "MODEL")]
     pub models: Vec<String>,
     /// How a place is read off, say window-soft-argmax:window=5,temperature=0.05; may be given several times
     #[arg(long = "matcher", value_name = "MATCHER")]

@@ -92,7 +92,13 @@ pub struct Config {
 
     /// A dataset that evaluations may name, say `spair=spair71k:test:large@/data/SPair-71k`; may be given several times. In the
     /// file: `[datasets.spair]` with `format`, `path` and what the format has
-    #[arg(id = "datasets", long = "register", env = "HOMOLOG_DATASETS", value_name = "KEY=FORMAT@DIR", value_delimiter = ',')]
+    #[arg(
+        id = "datasets",
+        long = "register",
+        env = "HOMOLOG_DATASETS",
+        value_name = "KEY=FORMAT@DIR",
+        value_delimiter = ','
+    )]
     #[serde(with = "datasets")]
     pub datasets: Vec<NamedDataset>,
 

@@ -278,7 +278,10 @@ impl ApiError {
             }
             ApiError::UnknownModel { .. } => Some("model"),
             ApiError::NotAcceptable { .. } => Some("accept"),
-            ApiError::Evaluation(homolog_jobs::Error::UnknownDataset { .. }) => Some("dataset"),
+            ApiError::Evaluation(homolog_jobs::Error::Pairs(_)) => Some("pairs"),
+            ApiError::Evaluation(_) if matches!(self.kind(), Kind::UnknownDataset | Kind::UnusableDataset) => {
+                Some("dataset")
+            }
             ApiError::Evaluation(homolog_jobs::Error::KeyReused { .. }) => Some("idempotency-key"),
             _ => None,
         }
@@ -294,7 +297,7 @@ fn of_evaluation(error: &homolog_jobs::Error) -> Kind {
         Jobs::NotDone { .. } => Kind::EvaluationNotDone,
         Jobs::TooMany { .. } => Kind::QueueFull,
         Jobs::KeyReused { .. } => Kind::IdempotencyKeyReused,
-        Jobs::Eval(_) | Jobs::DatasetChanged { .. } => Kind::UnusableDataset,
+        Jobs::Eval(_) | Jobs::Pairs(_) | Jobs::DatasetChanged { .. } => Kind::UnusableDataset,
         Jobs::Full { .. } | Jobs::ImagesFull { .. } => Kind::StorageFull,
         Jobs::ReadOnly { .. } | Jobs::Store { .. } | Jobs::Open { .. } | Jobs::InUse { .. } => Kind::StorageUnavailable,
         Jobs::Address { .. } | Jobs::Corrupt { .. } | Jobs::System { .. } => Kind::InternalError,

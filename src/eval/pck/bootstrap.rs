@@ -19,8 +19,10 @@ pub struct Bootstrap {
     pub seed: u64,
 }
 
-/// The greatest number of resamples that is computed.
-const MOST: u32 = 100_000;
+impl Bootstrap {
+    /// The greatest number of resamples that is computed.
+    pub const MOST: u32 = 100_000;
+}
 
 impl Default for Bootstrap {
     fn default() -> Bootstrap {
@@ -45,7 +47,7 @@ pub(super) fn intervals(
     bootstrap: &Bootstrap,
     statistic: impl Fn(&[usize]) -> Vec<f64> + Sync,
 ) -> Vec<Option<Interval>> {
-    let resamples: Vec<Vec<f64>> = (0..u64::from(bootstrap.resamples.min(MOST)))
+    let resamples: Vec<Vec<f64>> = (0..u64::from(bootstrap.resamples.min(Bootstrap::MOST)))
         .into_par_iter()
         .map(|number| statistic(&draw(count, bootstrap.seed, number)))
         .collect();

@@ -30,9 +30,10 @@ impl FromStr for Format {
             }),
             "pf-willow" => Ok(Format::PfWillow { list: list() }),
             "pf-pascal" => Ok(Format::PfPascal { list: list() }),
-            "ap10k" => {
-                Ok(Format::Ap10k { set: word::<Set>(one).ok_or_else(unknown)?, split: word(other).ok_or_else(unknown)? })
-            }
+            "ap10k" => Ok(Format::Ap10k {
+                set: word::<Set>(one).ok_or_else(unknown)?,
+                split: word(other).ok_or_else(unknown)?,
+            }),
             "simple" => Ok(Format::Simple { list: list() }),
             _ => Err(unknown()),
         }

@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use homolog_eval::document::{self, Evaluation};
 use homolog_eval::report::{html, table, terminal};
-use homolog_jobs::{Address, Created, DatasetEntry, Error as JobsError, Job, Jobs, Measure, State, Store};
+use homolog_jobs::{Address, Created, DatasetEntry, Error as JobsError, Job, Jobs, State, Store};
 use indicatif::{ProgressBar, ProgressStyle};
 use tokio::runtime::Runtime;
 
@@ -63,7 +63,7 @@ pub fn eval(config: Config, args: EvalArgs) -> Result<ExitCode, Box<dyn Error>> 
     let runtime = Runtime::new()?;
     let outcome = runtime.block_on(async {
         let jobs = app.set_jobs(Store::open(&app.config().eval_store).await?).map_err(sentence)?;
-        let (measure, strict) = (Measure::from(args.pck()), args.strict);
+        let (measure, strict) = (args.pck().measure().map_err(sentence)?, args.strict);
         let taken = take(&jobs, &name, || jobs.submit(&name, runs.clone(), measure.clone(), strict, Some(KEY))).await;
         let outcome = match taken {
             Ok(id) => carry_out(&jobs, &id).await,
@@ -126,9 +126,8 @@ type Outcome = Option<(Evaluation, homolog_jobs::dataset::Opened)>;
 async fn carry_out(jobs: &Arc<Jobs>, id: &str) -> Result<Outcome, Box<dyn Error>> {
     let work = tokio::spawn(jobs.clone().work());
     let mut stop = std::pin::pin!(crate::serve::stop_signal()?);
-    let bar = ProgressBar::new(0).with_style(ProgressStyle::with_template(
-        "{wide_bar} {pos}/{len} pairs  {msg}  {elapsed} < {prefix}",
-    )?);
+    let bar = ProgressBar::new(0)
+        .with_style(ProgressStyle::with_template("{wide_bar} {pos}/{len} pairs  {msg}  {elapsed} < {prefix}")?);
     let ended = loop {
         let job = jobs.store().job(id).await?;
         show(&bar, &job);
@@ -148,9 +147,7 @@ async fn carry_out(jobs: &Arc<Jobs>, id: &str) -> Result<Outcome, Box<dyn Error>
     work.await?;
     match ended? {
         None => Ok(None),
-        Some(job) if job.state == State::Done => {
-            Ok(Some((jobs.evaluation(id, true).await?, jobs.pairs(id).await?)))
-        }
+        Some(job) if job.state == State::Done => Ok(Some((jobs.evaluation(id, true).await?, jobs.pairs(id).await?))),
         Some(job) => Err(job.reason.unwrap_or_else(|| format!("the evaluation was {}", job.state.name())).into()),
     }
 }

@@ -23,7 +23,7 @@ pub async fn evaluate(app: &App, job: EvalJob, key: Option<&str>) -> Result<Crea
     let jobs = app.jobs()?;
     let EvalJob { settings, images } = job;
     let runs = specify(app, &settings.runs)?;
-    let (pck, strict) = (settings.pck.into(), settings.strict);
+    let (pck, strict) = (settings.pck.measure()?, settings.strict);
     match (settings.dataset, settings.pairs) {
         (Some(_), Some(_)) => Err(ApiError::invalid("pairs", "name a dataset or send pairs, not both")),
         (None, None) => Err(ApiError::invalid("dataset", "name a registered dataset, or send pairs")),
@@ -88,7 +88,10 @@ pub async fn report(app: &App, id: &str) -> Result<String, ApiError> {
 /// [`ApiError::Invalid`] for too many or two that are the same, and those of [`RunSettings::specify`].
 pub fn specify(app: &App, runs: &[RunSettings]) -> Result<Vec<RunSpec>, ApiError> {
     if runs.len() > MOST_RUNS {
-        return Err(ApiError::invalid("runs", format!("{} runs; at most {MOST_RUNS} are evaluated at once", runs.len())));
+        return Err(ApiError::invalid(
+            "runs",
+            format!("{} runs; at most {MOST_RUNS} are evaluated at once", runs.len()),
+        ));
     }
     let default = [RunSettings::default()];
     let runs = if runs.is_empty() { &default[..] } else { runs };
@@ -105,12 +108,7 @@ pub fn specify(app: &App, runs: &[RunSettings]) -> Result<Vec<RunSpec>, ApiError
 }
 
 /// Keeps the images that came along, and gives the pairs their ids.
-async fn keep(
-    app: &App,
-    jobs: &Jobs,
-    pairs: &mut [PairLine],
-    images: BTreeMap<String, Bytes>,
-) -> Result<(), ApiError> {
+async fn keep(app: &App, jobs: &Jobs, pairs: &mut [PairLine], images: BTreeMap<String, Bytes>) -> Result<(), ApiError> {
     if pairs.is_empty() {
         return Err(ApiError::invalid("pairs", "there is no pair"));
     }
@@ -128,7 +126,8 @@ async fn keep(
                 }
                 None if jobs.store().has_image(name).await? => {}
                 None => {
-                    let detail = format!("there is no image {name:?} in the request, nor one of that id; send it first");
+                    let detail =
+                        format!("there is no image {name:?} in the request, nor one of that id; send it first");
                     return Err(ApiError::invalid(format!("pairs[{index}].{side}"), detail));
                 }
             }

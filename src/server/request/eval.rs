@@ -132,7 +132,9 @@ impl Body for EvalJob {
             match part.name.as_str() {
                 "request" => part.once(&mut settings).await?,
                 "image" => {
-                    let missing = || ApiError::malformed(Some("image"), "a part `image` has no file name, by which pairs name it");
+                    let missing = || {
+                        ApiError::malformed(Some("image"), "a part `image` has no file name, by which pairs name it")
+                    };
                     let name = part.file_name().ok_or_else(missing)?;
                     let twice = format!("two parts `image` are called {name:?}");
                     if images.insert(name, part.bytes().await?).is_some() {
@@ -221,17 +223,24 @@ impl RunSettings {
     }
 }
 
-impl From<PckRequest> for Measure {
-    fn from(settings: PckRequest) -> Measure {
+impl PckRequest {
+    /// The same with every default filled in, the threshold apart, which is the dataset's.
+    ///
+    /// # Errors
+    /// [`ApiError::Invalid`] for more resamples than are computed.
+    pub fn measure(self) -> Result<Measure, ApiError> {
         let default = pck::Settings::default();
-        Measure {
-            settings: pck::Settings {
-                alphas: settings.alphas.unwrap_or(default.alphas),
-                operator: settings.operator.unwrap_or(default.operator),
-                threshold: default.threshold,
-                bootstrap: settings.bootstrap.or(default.bootstrap).filter(|bootstrap| bootstrap.resamples > 0),
-            },
-            threshold: settings.threshold,
+        let bootstrap = self.bootstrap.or(default.bootstrap).filter(|bootstrap| bootstrap.resamples > 0);
+        if let Some(found) = bootstrap.map(|bootstrap| bootstrap.resamples).filter(|found| *found > Bootstrap::MOST) {
+            let detail = format!("{found} resamples; at most {} are drawn", Bootstrap::MOST);
+            return Err(ApiError::invalid("pck.bootstrap.resamples", detail));
         }
+        let settings = pck::Settings {
+            alphas: self.alphas.unwrap_or(default.alphas),
+            operator: self.operator.unwrap_or(default.operator),
+            threshold: default.threshold,
+            bootstrap,
+        };
+        Ok(Measure { settings, threshold: self.threshold })
     }
 }

@@ -43,10 +43,7 @@ pub async fn send(State(app): State<App>, ImageJob(file): ImageJob) -> Result<Re
     (status = NOT_FOUND, body = Problem, content_type = "application/problem+json", description = "`unknown-image`: there is none such, or an evaluation needs it"),
     (status = SERVICE_UNAVAILABLE, body = Problem, content_type = "application/problem+json", description = "`storage-unavailable`"),
 ))]
-pub async fn forget(
-    State(app): State<App>,
-    id: Result<Path<String>, PathRejection>,
-) -> Result<StatusCode, ApiError> {
+pub async fn forget(State(app): State<App>, id: Result<Path<String>, PathRejection>) -> Result<StatusCode, ApiError> {
     let Path(id) = id.map_err(|_| ApiError::NotFound)?;
     match app.jobs()?.store().forget_image(&id).await? {
         true => Ok(StatusCode::NO_CONTENT),
