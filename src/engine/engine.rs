@@ -191,6 +191,11 @@ impl Engine {
         self.provider
     }
 
+    /// Worker threads: images that are run at a time.
+    pub fn workers(&self) -> usize {
+        self.workers.len()
+    }
+
     /// Backbones that each worker holds: as many as differ, however many models stand on them.
     pub fn backbones(&self) -> usize {
         self.backbones

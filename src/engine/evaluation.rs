@@ -27,9 +27,6 @@ type Source<'a> = dyn Fn(&Image) -> Result<Vec<u8>, String> + Send + Sync + 'a;
 ///
 /// An image is decoded once, prepared once for all models that take the same pixels, and its tokens are shared by the models
 /// that stand on one backbone. Its runs are [`Priority::Background`], so that requests go first.
-///
-/// With as many [`encoders`](homolog_eval::runner::Settings::encoders) as the engine has workers and one more, an image is
-/// decoded while others are run.
 pub struct EvalEncoder<'a> {
     engine: &'a Engine,
     models: Vec<(Model, Preparation)>,
@@ -60,6 +57,12 @@ impl<'a> EvalEncoder<'a> {
     #[must_use]
     pub fn with_source(self, source: impl Fn(&Image) -> Result<Vec<u8>, String> + Send + Sync + 'a) -> EvalEncoder<'a> {
         EvalEncoder { source: Box::new(source), ..self }
+    }
+
+    /// How many images to encode [at a time](homolog_eval::runner::Settings::encoders): as many as the engine has workers, and
+    /// one more, which is decoded while the others are run.
+    pub fn at_a_time(&self) -> usize {
+        self.engine.workers() + 1
     }
 
     fn decode(&self, image: &Image) -> Result<Photo, EncodeError> {

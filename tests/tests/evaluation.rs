@@ -108,7 +108,7 @@ type Results = HashMap<usize, Vec<Result<PairResult, Failure>>>;
 
 fn evaluate(dataset: &Dataset, tasks: &[Task], encoder: &EvalEncoder<'_>) -> Results {
     let pairs: Vec<usize> = (0..dataset.pairs.len()).collect();
-    let settings = Settings { encoders: 2, ..Settings::default() };
+    let settings = Settings { encoders: encoder.at_a_time(), ..Settings::default() };
     let mut results = Results::new();
     let outcome = runner::run(dataset, &pairs, tasks, encoder, &settings, &Cancel::default(), |done| {
         assert!(results.insert(done.pair, done.results).is_none());
