@@ -41,7 +41,7 @@ pub(super) fn table(evaluation: &Evaluation) -> Option<Markup> {
                 thead {
                     tr {
                         th scope="col" { "Run" }
-                        @for alpha in alphas.iter() { th scope="col" class="number" { "α = " (words::alpha(*alpha)) } }
+                        @for alpha in alphas.iter() { th scope="col" class="number" { "α\u{a0}=\u{a0}" (words::alpha(*alpha)) } }
                     }
                 }
                 @for average in Average::ALL {
