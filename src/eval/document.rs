@@ -77,7 +77,7 @@ pub struct DatasetSummary {
 
 /// A model at a resolution with a way to match, taken over the pairs.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(as = EvaluationRun))]
 #[serde(deny_unknown_fields)]
 pub struct Run {
     /// What it is called in tables, unique in the evaluation.
@@ -177,12 +177,12 @@ impl Evaluation {
         read.map_err(|error| wrong(error.path().to_string(), error.inner().to_string()))
     }
 
-    /// Writes the document, indented, with a line feed at its end.
+    /// Writes the document on one line, since predictions are many, with a line feed at its end.
     ///
     /// # Errors
     /// [`Error::Write`].
     pub fn write_json(&self, mut out: impl Write) -> Result<(), Error> {
-        serde_json::to_writer_pretty(&mut out, self).map_err(|error| Error::Write(error.into()))?;
+        serde_json::to_writer(&mut out, self).map_err(|error| Error::Write(error.into()))?;
         out.write_all(b"\n").and_then(|()| out.flush()).map_err(Error::Write)
     }
 

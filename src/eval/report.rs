@@ -17,7 +17,7 @@ use crate::result::{KeypointResult, PairResult};
 
 /// A run, measured. It does not depend on the order of the results, bit for bit.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(as = EvaluationReport))]
 pub struct Report {
     /// How it was measured.
     pub settings: Settings,
@@ -56,7 +56,7 @@ pub struct DifficultyScores {
 
 /// A difficulty flag.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(as = DifficultyFlag))]
 #[serde(rename_all = "snake_case")]
 pub enum Flag {
     /// Difference of viewpoint.

@@ -28,7 +28,7 @@ const LEAST: usize = 3;
 
 /// Which pairs.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(as = Ap10kSet))]
 #[serde(rename_all = "kebab-case")]
 pub enum Set {
     /// Both images show one species.

@@ -21,7 +21,7 @@ use crate::{Dataset, Error};
 
 /// Which list of pairs.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(as = Spair71kLayout))]
 #[serde(rename_all = "snake_case")]
 pub enum Layout {
     /// 53,340, 5,384 and 12,234 pairs.

@@ -62,15 +62,16 @@ impl<'a> Gallery<'a> {
         from_middle.sort_by_key(|rank| (2 * rank).abs_diff(middle));
         let mut taken = HashSet::new();
         let best = spread(&ranked, 0..ranked.len(), each, &mut taken);
-        let worst = spread(&ranked, (0..ranked.len()).rev(), each, &mut taken);
-        let mut median = spread(&ranked, from_middle.into_iter(), each, &mut taken);
-        median.sort_unstable();
+        let mut worst = spread(&ranked, (0..ranked.len()).rev(), each, &mut taken);
+        worst.reverse();
+        let median = spread(&ranked, from_middle.into_iter(), each, &mut taken);
         let shown = |ranks: Vec<usize>| ranks.iter().filter_map(|rank| ranked.get(*rank).copied()).collect();
         Ok(Gallery { best: shown(best), median: shown(median), worst: shown(worst) })
     }
 }
 
-/// The first `count` of `ranks` that are not taken yet, no category more than once more often than another that is left.
+/// The first `count` of `ranks` that are not taken yet, no category more than once more often than another that is left;
+/// ascending.
 fn spread(
     ranked: &[Shown<'_>],
     ranks: impl Iterator<Item = usize> + Clone,
@@ -89,5 +90,6 @@ fn spread(
             }
         }
     }
+    chosen.sort_unstable();
     chosen
 }

@@ -84,26 +84,36 @@ pub fn render(
     Ok(page.into_string())
 }
 
-/// Colours of runs: Okabe and Ito's, "Color Universal Design", 2008, without black and yellow and in an order in which
-/// neighbours differ in lightness too. Runs beyond take them again.
-const PALETTE: [&str; 6] = ["#0072b2", "#e69f00", "#009e73", "#cc79a7", "#56b4e9", "#d55e00"];
+/// Colours of runs: Okabe and Ito's, "Color Universal Design", 2008, without black and yellow, the blue and the green a little
+/// lighter so that they stand on white and on black. Runs beyond take them again.
+const PALETTE: [&str; 6] = ["#2584c6", "#e69f00", "#0aa67c", "#cc79a7", "#56b4e9", "#d55e00"];
 
 fn colour(place: usize) -> &'static str {
-    PALETTE.get(place % PALETTE.len()).copied().unwrap_or("#0072b2")
+    PALETTE.get(place % PALETTE.len()).copied().unwrap_or("#2584c6")
 }
 
 /// A class for the colour of each run, since the page has no inline style.
 fn palette() -> PreEscaped<String> {
     let mut css = String::new();
     for (place, colour) in PALETTE.iter().enumerate() {
-        let _ = writeln!(css, ".run-{place}::before {{ background: {colour}; }}");
+        let _ = writeln!(css, ".run-{place} {{ background: {colour}; }}");
     }
     PreEscaped(css)
 }
 
-/// A run's name behind its colour.
+/// A run's number on its colour.
+fn chip(place: usize) -> Markup {
+    html! { span class={ "chip run-" (place % PALETTE.len()) } { (place + 1) } }
+}
+
+/// A run's number and name.
 fn run_name(place: usize, name: &str) -> Markup {
-    html! { span class={ "run run-" (place % PALETTE.len()) } { (name) } }
+    html! { (chip(place)) " " (name) }
+}
+
+/// The head of a column of figures of a run: its number, and its name for those who ask or do not see.
+fn run_head(place: usize, name: &str) -> Markup {
+    html! { th scope="col" class="number" title=(name) { (chip(place)) span class="unseen" { " " (name) } } }
 }
 
 /// Names and colours of all runs, for the plots.

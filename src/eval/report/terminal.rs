@@ -179,7 +179,7 @@ fn failures(evaluation: &Evaluation) -> String {
     let failed = evaluation.runs.iter().enumerate().filter(|(_, run)| !run.failures.is_empty());
     let line = |(place, run): (usize, &Run)| {
         let first = run.failures.first().map(|failure| printable(&failure.reason)).unwrap_or_default();
-        format!("{}: {} pairs failed; the first: {first}\n", name(evaluation, place), run.failures.len())
+        format!("{}, pairs failed: {}; the first: {first}\n", name(evaluation, place), run.failures.len())
     };
     let lines: String = failed.map(line).collect();
     if lines.is_empty() { lines } else { format!("\n{lines}") }

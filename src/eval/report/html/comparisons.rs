@@ -41,7 +41,7 @@ fn one(evaluation: &Evaluation, compared: &RunComparison) -> Markup {
                 thead {
                     tr {
                         th scope="col" { "PCK" }
-                        @for alpha in alphas.iter() { th scope="col" class="number" { "α = " (words::alpha(*alpha)) } }
+                        @for alpha in alphas.iter() { th scope="col" class="number" { "α\u{a0}=\u{a0}" (words::alpha(*alpha)) } }
                     }
                 }
                 tbody {

@@ -56,7 +56,7 @@ pub(super) fn section(
         }
         ul class="legend marks" {
             li { span class="mark right" {} "right: solid line to a dot" }
-            li { span class="mark wrong" {} "wrong: dashed line to a square" }
+            li { span class="mark wrong" {} "wrong: dashed line to a square, from there dots to the truth" }
             li { span class="mark truth" {} "truth: a ring of the radius within which a prediction is right" }
         }
         (photos.definitions())

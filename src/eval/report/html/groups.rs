@@ -6,7 +6,7 @@ use maud::{Markup, html};
 
 use super::plot::{Bar, bars};
 use super::sections::score;
-use super::{legend, run_name};
+use super::{legend, run_head, run_name};
 use crate::analysis::ConfusionRow;
 use crate::document::{Evaluation, Run};
 use crate::pck::{Average, Score, Scores};
@@ -47,7 +47,7 @@ fn table(evaluation: &Evaluation, caption: &str, head: &str, rows: &[Row<'_>]) -
                     }
                     tr {
                         @for _ in averages {
-                            @for (place, run) in runs.iter().enumerate() { th scope="col" class="number" { (run_name(place, &run.name)) } }
+                            @for (place, run) in runs.iter().enumerate() { (run_head(place, &run.name)) }
                         }
                     }
                 }
@@ -100,7 +100,8 @@ pub(super) fn difficulty(evaluation: &Evaluation) -> Option<Markup> {
         (name, Box::new(move |report: &Report| report.difficulty(flag, value)))
     };
     let rows: Vec<Row<'_>> = groups.into_iter().map(row).collect();
-    (!rows.is_empty()).then(|| table(evaluation, "Difficulty as annotated", "Flag", &rows))
+    let table = || html! { (legend(&evaluation.runs)) (table(evaluation, "Difficulty as annotated", "Flag", &rows)) };
+    (!rows.is_empty()).then(table)
 }
 
 pub(super) fn geometry_aware(evaluation: &Evaluation) -> Option<Markup> {
@@ -112,6 +113,7 @@ pub(super) fn geometry_aware(evaluation: &Evaluation) -> Option<Markup> {
         ("all keypoints".to_owned(), Box::new(|report: &Report| Some(&report.overall))),
     ];
     Some(html! {
+        (legend(&evaluation.runs))
         (table(evaluation, "Geometry-aware subset", "Keypoints", &rows))
         p class="note" {
             "Keypoints that look like another one of the target and are told apart by where they are, left and right or front and \

@@ -23,7 +23,7 @@ pub(super) fn summary(evaluation: &Evaluation) -> Markup {
 pub(super) fn section(evaluation: &Evaluation) -> Option<Markup> {
     Some(html! {
         div class="wide" {
-            table {
+            table class="runs" {
                 caption { "Runs" }
                 thead {
                     tr {
@@ -100,7 +100,7 @@ pub(super) fn problems(evaluation: &Evaluation) -> Option<Markup> {
 fn failures(place: usize, run: &Run) -> Markup {
     let shown = run.failures.len().min(FAILURES);
     html! {
-        h3 { (run.failures.len()) " pairs failed in " (run_name(place, &run.name)) }
+        h3 { (run_name(place, &run.name)) ", pairs failed: " (run.failures.len()) }
         details {
             summary { "The first " (shown) }
             ul { @for failure in run.failures.iter().take(shown) { li { strong { (failure.pair) } ": " (failure.reason) } } }

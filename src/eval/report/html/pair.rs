@@ -45,7 +45,8 @@ pub(super) fn picture(shown: &Shown<'_>, pair: &Pair, evaluation: &Evaluation, p
                         (format!("{:.2}", keypoint.confidence))
                     }
                     (ring(in_target(keypoint.truth), radius))
-                    (keypoint_lines(in_source(keypoint.source), in_target(keypoint.prediction), right))
+                    (correspondence(in_source(keypoint.source), in_target(keypoint.prediction), right))
+                    @if !right { (miss(in_target(keypoint.prediction), in_target(keypoint.truth))) }
                 }
             }
         })
@@ -82,7 +83,12 @@ fn ring(at: Point, radius: f64) -> Markup {
     }
 }
 
-fn keypoint_lines(source: Point, prediction: Point, right: bool) -> Markup {
+/// From a wrong prediction to where it should be.
+fn miss(prediction: Point, truth: Point) -> Markup {
+    html! { line class="miss" x1=(px(prediction.x)) y1=(px(prediction.y)) x2=(px(truth.x)) y2=(px(truth.y)) {} }
+}
+
+fn correspondence(source: Point, prediction: Point, right: bool) -> Markup {
     let ends = [px(source.x), px(source.y), px(prediction.x), px(prediction.y)];
     html! {
         line class="under" x1=(ends[0]) y1=(ends[1]) x2=(ends[2]) y2=(ends[3]) {}

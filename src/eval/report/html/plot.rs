@@ -34,7 +34,6 @@ pub(super) struct Axes<'a> {
 pub(super) struct Line {
     /// Which run.
     pub run: usize,
-    pub dashed: bool,
     /// Radius of a dot at each point, px; 0 for none.
     pub dots: u32,
     pub points: Vec<(f64, f64)>,
@@ -62,6 +61,7 @@ pub(super) fn lines(axes: &Axes<'_>, lines: &[Line]) -> Result<Markup, Error> {
             .axis_style(INK.mix(0.6).stroke_width(FINE))
             .bold_line_style(INK.mix(0.13).stroke_width(FINE))
             .light_line_style(TRANSPARENT)
+            .set_all_tick_mark_size(6 * FINE)
             .draw()?;
         if axes.diagonal {
             let ends = [(0.0, 0.0), (axes.x_most, axes.y_most)];
@@ -70,11 +70,7 @@ pub(super) fn lines(axes: &Axes<'_>, lines: &[Line]) -> Result<Markup, Error> {
         for line in lines {
             let points = line.points.iter().copied().filter(|(x, _)| *x <= axes.x_most);
             let style = rgb(line.run).stroke_width(2 * FINE);
-            if line.dashed {
-                chart.draw_series(DashedLineSeries::new(points.clone(), 7 * FINE, 5 * FINE, style))?;
-            } else {
-                chart.draw_series(LineSeries::new(points.clone(), style))?;
-            }
+            chart.draw_series(LineSeries::new(points.clone(), style))?;
             if line.dots > 0 {
                 chart.draw_series(points.map(|point| Circle::new(point, line.dots * FINE, rgb(line.run).filled())))?;
             }
@@ -101,7 +97,7 @@ pub(super) fn bars(label: &str, x: &str, groups: &[(&str, Vec<Bar>)]) -> Result<
             .margin_right(24 * FINE)
             .x_label_area_size(44 * FINE)
             .y_label_area_size((24 + longest as u32 * 8) * FINE)
-            .build_cartesian_2d(0.0..most, (0..groups.len()).into_segmented())?;
+            .build_cartesian_2d(0.0..most, (0..groups.len().saturating_sub(1)).into_segmented())?;
         chart
             .configure_mesh()
             .x_desc(x)
@@ -119,6 +115,7 @@ pub(super) fn bars(label: &str, x: &str, groups: &[(&str, Vec<Bar>)]) -> Result<
             .axis_style(INK.mix(0.6).stroke_width(FINE))
             .bold_line_style(INK.mix(0.13).stroke_width(FINE))
             .light_line_style(TRANSPARENT)
+            .set_all_tick_mark_size(6 * FINE)
             .draw()?;
         let plotting = chart.plotting_area().strip_coord_spec();
         let ((width, height), scale) = (plotting.dim_in_pixel(), f64::from(plotting.dim_in_pixel().0) / most);

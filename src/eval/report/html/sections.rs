@@ -7,7 +7,7 @@ use super::{legend, run_name};
 use crate::Error;
 use crate::document::{Evaluation, Run};
 use crate::pck::{Average, Score};
-use crate::report::{Report, words};
+use crate::report::{Curve, Report, words};
 
 /// A score with its interval below it; a dash where there is none.
 pub(super) fn score(score: Option<Score>, best: bool) -> Markup {
@@ -41,7 +41,7 @@ pub(super) fn table(evaluation: &Evaluation) -> Option<Markup> {
                 thead {
                     tr {
                         th scope="col" { "Run" }
-                        @for alpha in alphas.iter() { th scope="col" class="number" { "α = " (words::alpha(*alpha)) } }
+                        @for alpha in alphas.iter() { th scope="col" class="number" { "α\u{a0}=\u{a0}" (words::alpha(*alpha)) } }
                     }
                 }
                 @for average in Average::ALL {
@@ -70,30 +70,25 @@ fn cell(runs: &[Run], place: usize, average: Average, alpha: f64) -> Markup {
     score(scores.get(place).copied().flatten(), best)
 }
 
-/// Both curves of every run in one plot.
+/// A plot for each of the two averages that need no categories.
 pub(super) fn curves(evaluation: &Evaluation) -> Result<Option<Markup>, Error> {
-    let mut drawn = Vec::new();
-    for (run, Run { report, .. }) in evaluation.runs.iter().enumerate() {
-        for (values, dashed) in [(&report.curve.per_image, false), (&report.curve.per_point, true)] {
-            let percent = values.iter().map(|value| value * 100.0);
+    let plot = |label: &str, y: &str, values: fn(&Curve) -> &[f64]| {
+        let line = |(run, Run { report, .. }): (usize, &Run)| {
+            let percent = values(&report.curve).iter().map(|value| value * 100.0);
             let points = [(0.0, 0.0)].into_iter().chain(report.curve.alphas.iter().copied().zip(percent));
-            drawn.push(Line { run, dashed, dots: 0, points: points.collect() });
-        }
-    }
-    let axes = Axes {
-        label: "PCK in percent over α from 0 to 0.2, per image and per point, a line for each run",
-        x: "α",
-        y: "PCK, %",
-        x_most: 0.2,
-        y_most: 100.0,
-        decimals: 2,
-        diagonal: false,
+            Line { run, dots: 0, points: points.collect() }
+        };
+        let drawn: Vec<Line> = evaluation.runs.iter().enumerate().map(line).collect();
+        let axes = Axes { label, x: "α", y, x_most: 0.2, y_most: 100.0, decimals: 2, diagonal: false };
+        lines(&axes, &drawn)
     };
-    let plot = lines(&axes, &drawn)?;
+    let label = "PCK per image in percent over α from 0 to 0.2, a line for each run";
+    let per_image = plot(label, "PCK per image, %", |curve| &curve.per_image)?;
+    let label = "PCK per point in percent over α from 0 to 0.2, a line for each run";
+    let per_point = plot(label, "PCK per point, %", |curve| &curve.per_point)?;
     Ok(Some(html! {
         (legend(&evaluation.runs))
-        p class="note" { "Solid: per image. Dashed: per point." }
-        (plot)
+        div class="plots" { (per_image) (per_point) }
     }))
 }
 
@@ -110,10 +105,9 @@ pub(super) fn errors(evaluation: &Evaluation) -> Result<Option<Markup>, Error> {
             rising.push((to, share(below)));
             outline.extend([(bin.from, share(bin.points)), (to, share(bin.points))]);
         }
-        cumulated.push(Line { run, dashed: false, dots: 0, points: rising });
-        steps.push(Line { run, dashed: false, dots: 0, points: outline });
+        cumulated.push(Line { run, dots: 0, points: rising });
+        steps.push(Line { run, dots: 0, points: outline });
     }
-    let highest = steps.iter().flat_map(|line| &line.points).map(|(_, share)| *share).fold(5.0, f64::max);
     let axes = Axes {
         label: "Share of keypoints in percent whose error is below a share of the extent, from 0 to 1, a line for each run",
         x: "error / extent",
@@ -128,7 +122,7 @@ pub(super) fn errors(evaluation: &Evaluation) -> Result<Option<Markup>, Error> {
         &Axes {
             label: "Share of keypoints in percent in each bin of 0.02 of the extent, from 0 to 1, a line for each run",
             y: "keypoints in bin, %",
-            y_most: (highest / 5.0).ceil() * 5.0,
+            y_most: above(&steps),
             ..axes
         },
         &steps,
@@ -166,17 +160,23 @@ pub(super) fn errors(evaluation: &Evaluation) -> Result<Option<Markup>, Error> {
     }))
 }
 
+/// The next five percent above all lines.
+fn above(lines: &[Line]) -> f64 {
+    let highest = lines.iter().flat_map(|line| &line.points).map(|(_, share)| *share).fold(1.0, f64::max);
+    (highest / 5.0).ceil() * 5.0
+}
+
 /// The reliability diagram and how confidences are spread.
 pub(super) fn reliability(evaluation: &Evaluation) -> Result<Option<Markup>, Error> {
     let (mut diagram, mut spread) = (Vec::new(), Vec::new());
     for (run, Run { report, .. }) in evaluation.runs.iter().enumerate() {
         let bins = &report.reliability.bins;
         let points = bins.iter().filter_map(|bin| Some((bin.confidence?, bin.right? * 100.0))).collect();
-        diagram.push(Line { run, dashed: false, dots: 4, points });
+        diagram.push(Line { run, dots: 4, points });
         let all: usize = bins.iter().map(|bin| bin.points).sum();
         let share = |points: usize| points as f64 * 100.0 / all.max(1) as f64;
         let points = bins.iter().flat_map(|bin| [(bin.from, share(bin.points)), (bin.to, share(bin.points))]).collect();
-        spread.push(Line { run, dashed: false, dots: 0, points });
+        spread.push(Line { run, dots: 0, points });
     }
     let axes = Axes {
         label: "Share of right keypoints in percent over confidence from 0 to 1, a line for each run; the diagonal is perfect",
@@ -189,7 +189,8 @@ pub(super) fn reliability(evaluation: &Evaluation) -> Result<Option<Markup>, Err
     };
     let left = lines(&axes, &diagram)?;
     let label = "Share of keypoints in percent in each tenth of the confidence, a line for each run";
-    let right = lines(&Axes { label, y: "keypoints in bin, %", diagonal: false, ..axes }, &spread)?;
+    let right =
+        lines(&Axes { label, y: "keypoints in bin, %", y_most: above(&spread), diagonal: false, ..axes }, &spread)?;
     let alpha = evaluation.runs.first().map_or(crate::report::DETAIL_ALPHA, |run| run.report.reliability.alpha);
     let number = |value: Option<f64>| value.map_or_else(|| "–".to_owned(), |value| format!("{value:.3}"));
     Ok(Some(html! {
