@@ -1,10 +1,14 @@
-"""Makes openapi/examples/{a,b}.jpg: one drawn boat seen twice, for README's first match.
+"""Makes openapi/examples/{a,b}.jpg: one drawn boat seen twice, for README's first match; and openapi/examples/boats: six pictures of
+it with their keypoints, a small benchmark in Homolog's own format, for README's first evaluation.
 
     python tests/reference/make_examples.py [--out openapi/examples]
 """
 
 import argparse
+import itertools
+import json
 import math
+import random
 from pathlib import Path
 
 from PIL import Image, ImageDraw, ImageFilter
@@ -18,6 +22,15 @@ SMALL_SAIL = [(10, -120), (10, 22), (95, 18)]
 CABIN = [(-60, 42), (-60, 22), (0, 20), (0, 41)]
 FLAG = [(0, -150), (34, -141), (0, -130)]
 WINDOW = (-32, 31, 7)
+KEYPOINTS = {"bow": (125, 30), "stern": (-110, 40), "mast": (0, -150), "keel": (0, 90), "main sail": (-100, 20), "small sail": (95, 18),
+             "flag": (34, -141), "window": (-32, 31)}
+
+
+def place(point, centre, scale, tilt):
+    """Where a point of the boat lies in its picture, px."""
+    x, y = point[0] * scale, point[1] * scale
+    turned = x * math.cos(tilt) - y * math.sin(tilt), x * math.sin(tilt) + y * math.cos(tilt)
+    return centre[0] + turned[0], centre[1] + turned[1]
 
 
 def picture(size, centre, scale, tilt, sky, sea, sun, islands):
@@ -40,13 +53,12 @@ def picture(size, centre, scale, tilt, sky, sea, sun, islands):
             x = (wave * 53 + row * 29 + sun[0]) % (width + 40) - 20
             draw.arc([x * SCALE, y * SCALE, (x + 26) * SCALE, (y + 9) * SCALE], 200, 340, fill=(225, 240, 245), width=SCALE)
 
-    def place(point):
-        x, y = point[0] * scale, point[1] * scale
-        turned = x * math.cos(tilt) - y * math.sin(tilt), x * math.sin(tilt) + y * math.cos(tilt)
-        return (centre[0] + turned[0]) * SCALE, (centre[1] + turned[1]) * SCALE
+    def drawn(point):
+        x, y = place(point, centre, scale, tilt)
+        return x * SCALE, y * SCALE
 
     def shape(points, colour):
-        draw.polygon([place(point) for point in points], fill=colour)
+        draw.polygon([drawn(point) for point in points], fill=colour)
 
     shape(HULL, (176, 42, 48))
     shape(STRIPE, (245, 240, 225))
@@ -56,10 +68,38 @@ def picture(size, centre, scale, tilt, sky, sea, sun, islands):
     shape(SMALL_SAIL, (240, 150, 60))
     shape(FLAG, (40, 80, 170))
     x, y, radius = WINDOW
-    x, y = place((x, y))
+    x, y = drawn((x, y))
     radius *= scale * SCALE
     draw.ellipse([x - radius, y - radius, x + radius, y + radius], fill=(40, 60, 90), outline=(255, 255, 255), width=SCALE * 2)
     return image.filter(ImageFilter.GaussianBlur(SCALE / 3)).resize(size, Image.Resampling.LANCZOS)
+
+
+def boats(out):
+    """Six pictures and every ordered pair of them."""
+    out.mkdir(parents=True, exist_ok=True)
+    chance = random.Random(3)
+    images = {}
+    for number in range(6):
+        size = (chance.randrange(360, 481, 8), chance.randrange(280, 361, 8))
+        scale, tilt = chance.uniform(0.6, 0.9), chance.uniform(-0.15, 0.15)
+        centre = (chance.uniform(140 * scale, size[0] - 140 * scale), chance.uniform(160 * scale, size[1] - 100 * scale))
+        shade = chance.randrange(-25, 26)
+        sky = tuple(tuple(value + shade for value in colour) for colour in ((120, 180, 220), (215, 225, 225)))
+        sea = tuple(tuple(value - shade for value in colour) for colour in ((55, 118, 155), (30, 72, 108)))
+        sun = (chance.randrange(40, size[0] - 40), 50, chance.randrange(20, 32))
+        left = chance.randrange(0, size[0] - 150)
+        image = picture(size, centre, scale, tilt, sky, sea, sun, [(left, left + 140, size[1] * 0.5)])
+        image.save(out / f"{number}.jpg", quality=85)
+        places = [[round(value, 1) for value in place(point, centre, scale, tilt)] for point in KEYPOINTS.values()]
+        inside = [p if 0 <= p[0] < size[0] and 0 <= p[1] < size[1] else None for p in places]
+        xs, ys = [p[0] for p in places], [p[1] for p in places]
+        images[number] = inside, [min(xs), min(ys), max(xs), max(ys)]
+    with open(out / "pairs.jsonl", "w", encoding="utf-8") as file:
+        for source, target in itertools.permutations(images, 2):
+            pair = {"id": f"{source}-{target}", "source": f"{source}.jpg", "target": f"{target}.jpg", "category": "boat",
+                    "keypoint_ids": list(KEYPOINTS), "source_keypoints": images[source][0],
+                    "target_keypoints": images[target][0], "source_box": images[source][1], "target_box": images[target][1]}
+            file.write(json.dumps(pair) + "\n")
 
 
 def main():
@@ -75,6 +115,7 @@ def main():
     }
     for name, image in scenes.items():
         image.save(out / f"{name}.jpg", quality=88)
+    boats(out / "boats")
 
 
 if __name__ == "__main__":
