@@ -103,7 +103,7 @@ pub struct Config {
     pub datasets: Vec<NamedDataset>,
 
     /// Where evaluations are kept: a file for SQLite, of this process alone, or postgres://… that replicas share
-    #[arg(long, env = "HOMOLOG_EVAL_STORE", default_value_t = Config::default().eval_store)]
+    #[arg(long, env = "HOMOLOG_EVAL_STORE", hide_env_values = true, default_value_t = Config::default().eval_store)]
     pub eval_store: Address,
 
     /// Evaluations that may wait and run; one more is answered 429

@@ -78,3 +78,28 @@ fn what_is_wrong_is_said_with_the_name_of_the_setting() {
     let missing = said(None, &[("HOMOLOG_CONFIG", "missing.toml")], &[]);
     assert!(missing.contains("missing.toml cannot be read"), "{missing}");
 }
+
+#[test]
+fn datasets_are_registered_in_the_file_or_by_flags_and_a_wrong_one_is_explained() {
+    let file = Some("[datasets.spair]\nformat = 'spair71k'\nsplit = 'best'\npath = 'x'");
+    let wrong = said(file, &[], &[]);
+    assert!(wrong.contains("datasets.spair"), "{wrong}");
+    let nameless = said(None, &[], &["--register", "pf-willow"]);
+    assert!(nameless.contains("KEY=FORMAT@DIR"), "{nameless}");
+    let unknown = said(None, &[], &["--register", "x=coco@data"]);
+    assert!(unknown.contains("spair71k"), "{unknown}");
+    // right ones get as far as the folder of models
+    let file = Some("[datasets.spair]\nformat = 'spair71k'\nsplit = 'val'\npath = 'x'");
+    for (file, flags) in [(file, &[][..]), (None, &["--register", "a=pf-willow:l.csv@x,b=simple@y"])] {
+        let said = said(file, &[], flags);
+        assert!(said.contains("the folder models "), "{said}");
+    }
+    let store = said(None, &[], &["--eval-store", "mysql://host/db"]);
+    assert!(store.contains("postgres://"), "{store}");
+}
+
+#[test]
+fn every_command_line_is_sound() {
+    use clap::CommandFactory;
+    homolog::cli::Cli::command().debug_assert();
+}

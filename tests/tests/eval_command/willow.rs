@@ -32,10 +32,19 @@ async fn http_and_command_line_agree_to_the_bit_and_with_the_second_evaluator_to
     let over_http: Value = serde_json::from_str(&text).unwrap();
 
     let out = folder.path().join("report");
-    let output = command(&["--dataset", "pf-willow", "--data", data.to_str().unwrap(), "--model", "demo", "--resolution", "112"])
-        .args(["--matcher", "window-soft-argmax", "--matcher", "argmax", "--out", out.to_str().unwrap()])
-        .output()
-        .unwrap();
+    let output = command(&[
+        "--dataset",
+        "pf-willow",
+        "--data",
+        data.to_str().unwrap(),
+        "--model",
+        "demo",
+        "--resolution",
+        "112",
+    ])
+    .args(["--matcher", "window-soft-argmax", "--matcher", "argmax", "--out", out.to_str().unwrap()])
+    .output()
+    .unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     assert_eq!(document(&out), over_http);
 

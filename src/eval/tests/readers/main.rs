@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test that cannot go on has failed")]
 
 mod ap10k;
+mod format;
 mod pf;
 mod simple;
 mod spair71k;
