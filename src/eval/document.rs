@@ -1,7 +1,6 @@
 //! A finished evaluation as one JSON document: what was run, on what, and everything that was measured.
 //!
-//! The same results give the same bytes. What differs between two runs that give the same results (when, how long, how much
-//! memory) stands in [`Timing`] and nowhere else.
+//! The same results give the same bytes: when, how long and on what machine it ran stands elsewhere.
 
 mod build;
 mod compare;
@@ -9,6 +8,7 @@ mod compare;
 use std::collections::BTreeMap;
 use std::io::Write;
 
+use homolog_core::features::Sampling;
 use homolog_core::matching;
 use serde::{Deserialize, Serialize};
 
@@ -18,7 +18,6 @@ use crate::pck::{self, Comparison};
 use crate::readers::Format;
 use crate::report::Report;
 use crate::result::PairResult;
-use crate::runner::Statistics;
 pub use build::Finished;
 pub use compare::compare;
 
@@ -45,9 +44,6 @@ pub struct Evaluation {
     pub runs: Vec<Run>,
     /// Each two runs that have pairs in common, in the order of the runs.
     pub comparisons: Vec<RunComparison>,
-    /// What it took: the only part that differs where the results do not.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub timing: Option<Timing>,
 }
 
 /// A dataset, as far as a reader of the numbers must know it.
@@ -113,7 +109,11 @@ pub struct Model {
 impl Model {
     /// What a run of this model is called unless it is given a name: `demo@336 argmax`.
     pub fn run_name(&self, matching: &matching::Settings) -> String {
-        format!("{}@{} {}", self.id, self.resolution, matching.matcher)
+        let sampling = match matching.sampling {
+            Sampling::Bilinear => "",
+            Sampling::Nearest => " nearest",
+        };
+        format!("{}@{} {}{sampling}", self.id, self.resolution, matching.matcher)
     }
 }
 
@@ -139,21 +139,6 @@ pub struct RunComparison {
     pub second: String,
     /// Second minus first.
     pub comparison: Comparison,
-}
-
-/// What an evaluation took.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(as = EvaluationTiming))]
-#[serde(deny_unknown_fields)]
-pub struct Timing {
-    /// When it began, as RFC 3339 writes it.
-    pub started: String,
-    /// How long it ran, s; of an evaluation that was interrupted, without the interruptions.
-    pub seconds: f64,
-    /// What encoded the images, say `cpu`.
-    pub provider: String,
-    /// Images encoded and memory held.
-    pub statistics: Statistics,
 }
 
 impl Evaluation {

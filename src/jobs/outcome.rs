@@ -1,7 +1,7 @@
 //! What came of a job: its results, measured.
 
 use homolog_eval::Evaluation;
-use homolog_eval::document::{Finished, Model, PairFailure};
+use homolog_eval::document::{Finished, PairFailure};
 use homolog_eval::readers::Format;
 
 use crate::dataset::Opened;
@@ -61,13 +61,13 @@ impl Jobs {
                     }
                 }
             }
-            let model = Model {
-                id: run.model.clone(),
-                digest: run.digest.clone(),
-                description: run.description.clone(),
-                resolution: run.resolution,
-            };
-            finished.push(Finished { name: run.name(), model, matching: run.matching.clone(), results, failures });
+            finished.push(Finished {
+                name: run.name(),
+                model: run.evaluated(),
+                matching: run.matching.clone(),
+                results,
+                failures,
+            });
         }
         let format = self.format(&job.specification.source)?;
         let (pck, version) = (job.specification.pck.clone(), job.specification.code.clone());

@@ -2,6 +2,7 @@
 
 use homolog_core::bundle::hex;
 use homolog_core::matching;
+use homolog_eval::document::Model;
 use homolog_eval::pck;
 use homolog_eval::readers::{Format, simple::PairLine};
 use serde::{Deserialize, Serialize};
@@ -84,13 +85,19 @@ impl Specification {
 }
 
 impl RunSpec {
-    /// A name that tells it from other runs: `demo@336 window_soft_argmax:window=5,temperature=0.05`.
+    /// The model as documents have it.
+    pub fn evaluated(&self) -> Model {
+        Model {
+            id: self.model.clone(),
+            digest: self.digest.clone(),
+            description: self.description.clone(),
+            resolution: self.resolution,
+        }
+    }
+
+    /// A name that tells it from other runs.
     pub fn name(&self) -> String {
-        let nearest = match self.matching.sampling {
-            homolog_core::features::Sampling::Bilinear => "",
-            homolog_core::features::Sampling::Nearest => " nearest",
-        };
-        format!("{}@{} {}{nearest}", self.model, self.resolution, self.matching.matcher)
+        self.evaluated().run_name(&self.matching)
     }
 }
 

@@ -31,7 +31,7 @@ pub struct Finished {
 
 impl Evaluation {
     /// Measures the runs and compares each two of them. `folder` is the dataset's: problems and failures name files relative to
-    /// it, so that the document is the same wherever the dataset lies. [`timing`](Evaluation::timing) is left empty.
+    /// it, so that the document is the same wherever the dataset lies.
     ///
     /// # Errors
     /// [`Error::NoThreshold`]; [`Error::Setting`] if two runs have the same name; [`Error::Incomparable`] if a run has a pair
@@ -63,7 +63,6 @@ impl Evaluation {
             settings: settings.clone(),
             runs,
             comparisons: Vec::new(),
-            timing: None,
         }
         .compared()
     }

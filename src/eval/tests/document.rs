@@ -8,9 +8,8 @@ mod invented;
 use std::path::Path;
 
 use homolog_eval::dataset::{Problem, ProblemKind};
-use homolog_eval::document::{PROBLEMS_IN_FULL, PairFailure, Timing, compare};
+use homolog_eval::document::{PROBLEMS_IN_FULL, PairFailure, compare};
 use homolog_eval::pck::{Average, Operator, Settings, Threshold};
-use homolog_eval::runner::Statistics;
 use homolog_eval::{Dataset, Error, Evaluation};
 use invented::{dataset, evaluation, finished, format, results, settings};
 
@@ -26,10 +25,7 @@ fn of(dataset: &Dataset, runs: Vec<homolog_eval::document::Finished>) -> Result<
 
 #[test]
 fn a_document_survives_being_written_and_read() {
-    let mut evaluation = evaluation(&dataset());
-    let statistics = Statistics { encodes: 15, ..Statistics::default() };
-    let (started, provider) = ("2026-01-02T03:04:05Z".to_owned(), "cpu".to_owned());
-    evaluation.timing = Some(Timing { started, seconds: 1.5, provider, statistics });
+    let evaluation = evaluation(&dataset());
     let text = json(&evaluation);
     let read = Evaluation::from_json(&text).unwrap();
     assert_eq!(read, evaluation);

@@ -54,7 +54,7 @@ pub(super) fn section(evaluation: &Evaluation) -> Option<Markup> {
         }
         dl {
             dt { "Dataset" }
-            dd { (evaluation.dataset.name) ", read as " code { (format(evaluation)) } }
+            dd { (evaluation.dataset.name) ", read as " code { (evaluation.dataset.format) } }
             dt { "Right at α" }
             dd { (words::rule(&evaluation.settings)) ", in pixels of the original" }
             @if let Some(intervals) = words::intervals(&evaluation.settings) { dt { "Uncertainty" } dd { (intervals) } }
@@ -65,10 +65,6 @@ pub(super) fn section(evaluation: &Evaluation) -> Option<Markup> {
 }
 
 /// The format as it is written in a configuration.
-fn format(evaluation: &Evaluation) -> String {
-    serde_json::to_string(&evaluation.dataset.format).unwrap_or_default()
-}
-
 pub(super) fn problems(evaluation: &Evaluation) -> Option<Markup> {
     let dataset = &evaluation.dataset;
     let failed = || evaluation.runs.iter().enumerate().filter(|(_, run)| !run.failures.is_empty());
@@ -112,11 +108,6 @@ pub(super) fn footer(evaluation: &Evaluation) -> Markup {
     html! {
         p {
             "Homolog " (evaluation.version) "."
-            @if let Some(timing) = &evaluation.timing {
-                " Started " (timing.started) ", took " (format!("{:.1}", timing.seconds)) " s on " (timing.provider) "; "
-                (timing.statistics.encodes) " encodings, " (timing.statistics.repeated) " of them repeated; at most "
-                (timing.statistics.peak_bytes >> 20) " MiB of descriptors held."
-            }
         }
     }
 }

@@ -41,6 +41,8 @@ pub(super) struct Line {
 
 /// Lines over one pair of axes, from 0.
 pub(super) fn lines(axes: &Axes<'_>, lines: &[Line]) -> Result<Markup, Error> {
+    // ticks are a tenth apart or more
+    let decimals = usize::from(axes.y_most < 10.0);
     svg((560, 360), axes.label, |area| {
         let mut chart = ChartBuilder::on(area)
             .margin(8 * FINE)
@@ -55,7 +57,7 @@ pub(super) fn lines(axes: &Axes<'_>, lines: &[Line]) -> Result<Markup, Error> {
             .x_labels(11)
             .y_labels(11)
             .x_label_formatter(&|x| format!("{x:.*}", axes.decimals))
-            .y_label_formatter(&|y| format!("{y:.0}"))
+            .y_label_formatter(&|y| format!("{y:.decimals$}"))
             .label_style(("sans-serif", 14 * FINE))
             .axis_desc_style(("sans-serif", 15 * FINE))
             .axis_style(INK.mix(0.6).stroke_width(FINE))
