@@ -31,12 +31,18 @@ pub fn pair(source: &str, target: &str) -> Value {
 
 /// Writes `images` pictures and the pairs of each with the next `partners` into `folder`. Returns the number of pairs.
 pub fn write(folder: &Path, images: u32, partners: u32) -> usize {
+    write_groups(folder, 1, images, partners)
+}
+
+/// As [`write`], `groups` times over: no pair is of two groups, so that so many replicas can share them.
+pub fn write_groups(folder: &Path, groups: u32, images: u32, partners: u32) -> usize {
     let mut lines = String::new();
     let name = |number: u32| format!("{number}.png");
-    for number in 0..images {
-        std::fs::write(folder.join(name(number)), picture(number)).unwrap();
+    for (first, number) in (0..groups).flat_map(|group| (0..images).map(move |number| (group * images, number))) {
+        std::fs::write(folder.join(name(first + number)), picture(first + number)).unwrap();
         for partner in 1..=partners {
-            lines += &format!("{}\n", pair(&name(number), &name((number + partner) % images)));
+            let target = first + (number + partner) % images;
+            lines += &format!("{}\n", pair(&name(first + number), &name(target)));
         }
     }
     std::fs::write(folder.join("pairs.jsonl"), &lines).unwrap();

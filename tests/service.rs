@@ -7,11 +7,13 @@ use reqwest::{
 };
 use serde_json::Value;
 use std::{
+    ffi::OsStr,
     io::{BufRead, BufReader},
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
-    time::Duration,
+    time::{Duration, Instant},
 };
+use tempfile::TempDir;
 
 /// The `homolog` binary.
 pub fn binary() -> PathBuf {
@@ -26,7 +28,7 @@ pub fn built(name: &str) -> PathBuf {
     path
 }
 
-/// A running service; killed when dropped.
+/// A running service; killed when dropped, with the store of evaluations that it was given.
 pub struct Service {
     child: Child,
     /// `http://ADDRESS`.
@@ -34,6 +36,7 @@ pub struct Service {
     /// A client without its own time limit.
     pub client: Client,
     log: std::sync::mpsc::Receiver<String>,
+    _store: Option<TempDir>,
 }
 
 impl Service {
@@ -44,15 +47,22 @@ impl Service {
 
     /// As [`Service::start`], with the bundles in `models`.
     pub async fn start_with(models: &Path, flags: &[&str]) -> Service {
-        let mut child = Command::new(binary())
-            .args(["serve", "--listen", "127.0.0.1:0", "--models"])
-            .arg(models)
-            .args(flags)
-            .current_dir(root())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap();
+        Service::start_under(&[], models, flags).await
+    }
+
+    /// As [`Service::start_with`], started by the program and arguments of `launcher`, say `taskset --cpu-list 0`. Evaluations
+    /// are kept in a folder of the service's own unless the flags say where.
+    pub async fn start_under(launcher: &[&str], models: &Path, flags: &[&str]) -> Service {
+        let store = (!flags.contains(&"--eval-store")).then(|| tempfile::tempdir().unwrap());
+        let binary = binary();
+        let words = launcher.iter().map(AsRef::as_ref).chain([binary.as_os_str()]).collect::<Vec<&OsStr>>();
+        let mut command = Command::new(words[0]);
+        command.args(&words[1..]).args(["serve", "--listen", "127.0.0.1:0", "--models"]).arg(models).args(flags);
+        if let Some(folder) = &store {
+            command.arg("--eval-store").arg(folder.path().join("evaluations.sqlite"));
+        }
+        command.current_dir(root()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = command.spawn().unwrap();
         let (send, lines) = std::sync::mpsc::channel();
         let streams: [Box<dyn std::io::Read + Send>; 2] =
             [Box::new(child.stdout.take().unwrap()), Box::new(child.stderr.take().unwrap())];
@@ -72,7 +82,7 @@ impl Service {
                 break format!("http://{address}");
             }
         };
-        let service = Service { child, url, client: Client::new(), log: lines };
+        let service = Service { child, url, client: Client::new(), log: lines, _store: store };
         for _ in 0..600 {
             if service.get("/health/ready").await.status() == 200 {
                 return service;
@@ -93,9 +103,9 @@ impl Service {
     }
 
     fn log_until(&self, found: impl Fn(&str) -> bool) -> Option<String> {
-        let end = std::time::Instant::now() + Duration::from_secs(10);
+        let end = Instant::now() + Duration::from_secs(10);
         loop {
-            let line = self.log.recv_timeout(end.saturating_duration_since(std::time::Instant::now())).ok()?;
+            let line = self.log.recv_timeout(end.saturating_duration_since(Instant::now())).ok()?;
             if found(&line) {
                 return Some(line);
             }
@@ -116,6 +126,62 @@ impl Service {
     pub async fn post_json(&self, body: impl Into<reqwest::Body>) -> Response {
         let post = self.client.post(format!("{}/match", self.url)).header("content-type", "application/json");
         post.body(body).send().await.unwrap()
+    }
+
+    /// `POST /eval` with a JSON text.
+    pub async fn post_eval(&self, body: &Value) -> Response {
+        let post = self.client.post(format!("{}/eval", self.url)).header("content-type", "application/json");
+        post.body(body.to_string()).send().await.unwrap()
+    }
+
+    /// Takes an evaluation that must be taken, and gives its id.
+    pub async fn evaluate(&self, body: &Value) -> String {
+        let response = self.post_eval(body).await;
+        let (status, text) = (response.status(), response.text().await.unwrap());
+        assert_eq!(status, 202, "{text}");
+        serde_json::from_str::<Value>(&text).unwrap()["id"].as_str().unwrap().to_owned()
+    }
+
+    /// An evaluation as it stands.
+    pub async fn evaluation(&self, id: &str) -> Value {
+        let response = self.get(&format!("/eval/{id}")).await;
+        let (status, text) = (response.status(), response.text().await.unwrap());
+        assert_eq!(status, 200, "{text}");
+        serde_json::from_str(&text).unwrap()
+    }
+
+    /// Looks at an evaluation again and again until `found`; fails after two minutes.
+    pub async fn evaluation_until(&self, id: &str, found: impl Fn(&Value) -> bool) -> Value {
+        let begun = Instant::now();
+        loop {
+            let now = self.evaluation(id).await;
+            if found(&now) {
+                return now;
+            }
+            assert!(begun.elapsed() < Duration::from_secs(120), "{now}");
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+
+    /// Waits until an evaluation is done, and gives its result with every prediction, as it is sent.
+    pub async fn result(&self, id: &str) -> String {
+        let ended = |now: &Value| ["done", "failed", "cancelled"].contains(&now["state"].as_str().unwrap());
+        let now = self.evaluation_until(id, ended).await;
+        assert_eq!(now["state"], "done", "{now}");
+        let response = self.get(&format!("/eval/{id}/result?predictions=true")).await;
+        assert_eq!(response.status(), 200);
+        response.text().await.unwrap()
+    }
+
+    /// The service's process.
+    pub fn process(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Ends the service at once and unasked, as a power cut would.
+    pub fn kill(mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
     }
 
     /// Asks the service to stop, as an operator would.

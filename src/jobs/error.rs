@@ -121,8 +121,9 @@ pub enum Error {
 
 /// Primary result codes of SQLite, <https://sqlite.org/rescode.html>; extended codes have them in their low byte.
 const SQLITE_READONLY: u32 = 8;
-const SQLITE_IOERR: u32 = 10;
 const SQLITE_FULL: u32 = 13;
+/// Extended codes of writes that fail for want of room before SQLite sees it so: the log's index, a write, a sync.
+const NO_ROOM: [u32; 3] = [4874, 778, 1034];
 
 impl From<sqlx::Error> for Error {
     fn from(error: sqlx::Error) -> Error {
@@ -134,10 +135,9 @@ impl From<sqlx::Error> for Error {
             "25006" => return Error::ReadOnly { reason },
             _ => {}
         }
-        match code.parse::<u32>().ok().filter(|_| code.len() < 5).map(|code| code & 0xff) {
-            // a write that fails for want of room before SQLite sees it so
-            Some(SQLITE_FULL | SQLITE_IOERR) => Error::Full { reason },
-            Some(SQLITE_READONLY) => Error::ReadOnly { reason },
+        match code.parse::<u32>().ok().filter(|_| code.len() < 5) {
+            Some(code) if code & 0xff == SQLITE_FULL || NO_ROOM.contains(&code) => Error::Full { reason },
+            Some(code) if code & 0xff == SQLITE_READONLY => Error::ReadOnly { reason },
             _ => Error::Store { reason },
         }
     }
@@ -149,8 +149,13 @@ impl Error {
         move |error| Error::Corrupt { what, reason: error.to_string() }
     }
 
-    /// Whether the store may well work again later: full disks are emptied, databases come back.
+    /// Whether it may well work again later: full disks are emptied, databases come back.
     pub fn passes(&self) -> bool {
-        matches!(self, Error::Full { .. } | Error::ReadOnly { .. } | Error::Store { .. })
+        match self {
+            Error::Full { .. } | Error::ReadOnly { .. } | Error::Store { .. } => true,
+            // a thread that panicked is `Other`, which the system itself never says
+            Error::System { reason, .. } => reason.kind() != std::io::ErrorKind::Other,
+            _ => false,
+        }
     }
 }

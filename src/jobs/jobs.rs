@@ -1,9 +1,9 @@
 //! The jobs of one process: taken for the store, worked on, stopped.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use homolog_core::image::DecodeLimits;
 use homolog_engine::Engine;
@@ -15,10 +15,7 @@ use tokio::sync::Notify;
 use uuid::Uuid;
 
 use crate::dataset::{Opened, image_ids};
-use crate::run::{Ended, Run};
-use crate::{
-    Created, DatasetEntry, Error, Job, Lease, NewJob, RunSpec, Source, Specification, State, Store, code_version,
-};
+use crate::{Created, DatasetEntry, Error, Lease, NewJob, RunSpec, Source, Specification, State, Store, code_version};
 
 /// How evaluations run.
 #[derive(Clone, Debug)]
@@ -39,13 +36,6 @@ pub struct Settings {
     pub lease: Duration,
 }
 
-/// How often a replica looks for jobs that others have taken.
-const POLL: Duration = Duration::from_millis(500);
-/// A job that this replica cannot run is looked at again so late.
-const PASS_OVER: Duration = Duration::from_secs(10);
-/// Pauses after the store has failed: the first, doubled each time up to the last.
-const PAUSES: [Duration; 2] = [Duration::from_millis(500), Duration::from_secs(10)];
-
 /// Takes jobs and works on them.
 pub struct Jobs {
     pub(crate) store: Store,
@@ -53,11 +43,11 @@ pub struct Jobs {
     pub(crate) settings: Settings,
     pub(crate) lease: Lease,
     /// What this process works on.
-    running: Mutex<HashMap<String, Cancel>>,
+    pub(crate) running: Mutex<HashMap<String, Cancel>>,
     /// What keeps the store from taking results, until it takes them again.
-    trouble: Mutex<Option<String>>,
-    wake: Notify,
-    stopping: Cancel,
+    pub(crate) trouble: Mutex<Option<String>>,
+    pub(crate) wake: Notify,
+    pub(crate) stopping: Cancel,
 }
 
 impl Jobs {
@@ -219,131 +209,12 @@ impl Jobs {
         self.wake.notify_one();
     }
 
-    /// Works on whatever the store has until it is [stopped](Jobs::stop).
-    pub async fn work(self: Arc<Self>) {
-        let mut pause = PAUSES[0];
-        let mut passed_over: HashMap<String, Instant> = HashMap::new();
-        while !self.stopping.is_cancelled() {
-            passed_over.retain(|_, since| since.elapsed() < PASS_OVER);
-            match self.turn(&mut passed_over).await {
-                Ok(true) => pause = PAUSES[0],
-                Ok(false) => {
-                    pause = PAUSES[0];
-                    *lock(&self.trouble) = None;
-                    let _ = tokio::time::timeout(POLL, self.wake.notified()).await;
-                }
-                Err(error) => {
-                    tracing::error!("{error}; tried again in {pause:?}");
-                    *lock(&self.trouble) = Some(error.to_string());
-                    let _ = tokio::time::timeout(pause, self.wake.notified()).await;
-                    pause = (pause * 2).min(PAUSES[1]);
-                }
-            }
-        }
-    }
-
-    /// Works on one job's shards. False if there is none to work on. An error is the store's.
-    async fn turn(self: &Arc<Self>, passed_over: &mut HashMap<String, Instant>) -> Result<bool, Error> {
-        // alone, a job is one pass over its images; beside others, a shard is what is taken over if this process dies
-        let most = if self.store.is_shared() { 1 } else { usize::MAX };
-        let skip: Vec<String> = passed_over.keys().cloned().collect();
-        let shards = self.store.claim(&self.lease, most, &skip).await?;
-        let Some(id) = shards.first().map(|shard| shard.job.clone()) else { return Ok(false) };
-        let ended = match self.store.job(&id).await {
-            Ok(job) => self.carry_out(&job, shards).await,
-            Err(error) => Err(error),
-        };
-        // a claim that is let go of in vain runs out by itself
-        let _ = self.store.release(&self.lease, &id).await;
-        match ended? {
-            Ended::Stopped => {}
-            Ended::Complete => {
-                let job = self.store.job(&id).await?;
-                if job.state == State::Done {
-                    // now, while the dataset is as it was
-                    self.measure(&job).await?;
-                }
-            }
-            Ended::Impossible { reason } if self.store.is_shared() && reason.is_of_this_replica() => {
-                tracing::info!(job = %id, "left to others: {reason}");
-                passed_over.insert(id, Instant::now());
-            }
-            Ended::Impossible { reason } => {
-                tracing::error!(job = %id, "{reason}");
-                self.store.end(&id, State::Failed, Some(&reason.to_string())).await?;
-            }
-        }
-        Ok(true)
-    }
-
-    async fn carry_out(self: &Arc<Self>, job: &Job, shards: Vec<crate::Shard>) -> Result<Ended, Error> {
-        let specification = job.specification.clone();
-        if let Err(reason) = self.can_run(&specification) {
-            return Ok(Ended::Impossible { reason });
-        }
-        let opened = match self.open(&specification).await {
-            Ok(opened) => opened,
-            Err(error) if error.passes() => return Err(error),
-            Err(error) => return Ok(Ended::Impossible { reason: Reason::from(error) }),
-        };
-        let cancel = Cancel::default();
-        lock(&self.running).insert(job.id.clone(), cancel.clone());
-        if self.stopping.is_cancelled() {
-            cancel.cancel();
-        }
-        let done = self.store.done(&job.id, specification.runs.len()).await;
-        let ended = match done {
-            Ok(done) => self.run(job, shards, opened, &done, cancel).await,
-            Err(error) => Err(error),
-        };
-        lock(&self.running).remove(&job.id);
-        ended
-    }
-
-    async fn run(
-        self: &Arc<Self>,
-        job: &Job,
-        shards: Vec<crate::Shard>,
-        opened: Opened,
-        done: &HashSet<usize>,
-        cancel: Cancel,
-    ) -> Result<Ended, Error> {
-        let run = Run::new(self.clone(), job, shards, opened, done, cancel.clone());
-        let mut work = std::pin::pin!(blocking(move || run.carry_out()));
-        let beat = (self.settings.lease / 3).min(POLL);
-        loop {
-            tokio::select! {
-                ended = &mut work => return ended?,
-                () = tokio::time::sleep(beat) => {
-                    // what cannot be renewed is noticed when results are kept
-                    if let Ok(false) = self.store.renew(&self.lease, &job.id).await {
-                        cancel.cancel();
-                    }
-                }
-            }
-        }
-    }
-
-    /// Whether this process would give the results that the job's other pairs have.
-    fn can_run(&self, specification: &Specification) -> Result<(), Reason> {
-        let here = code_version();
-        if specification.code != here {
-            return Err(Reason::OtherCode { there: specification.code.clone(), here });
-        }
-        for run in &specification.runs {
-            let model = self.engine.model(&run.model).ok_or_else(|| Reason::NoModel { model: run.model.clone() })?;
-            if model.bundle().digest() != run.digest {
-                return Err(Reason::OtherModel { model: run.model.clone() });
-            }
-        }
-        Ok(())
-    }
-
     pub(crate) fn runner_settings(&self) -> runner::Settings {
         let Settings { memory, spill, encoders, .. } = &self.settings;
         runner::Settings { memory: *memory, spill: spill.clone(), encoders: *encoders }
     }
 
+    /// Nothing keeps results from being kept.
     pub(crate) fn kept(&self) {
         *lock(&self.trouble) = None;
     }
@@ -361,36 +232,6 @@ pub struct Measure {
 impl Measure {
     fn settings(self, threshold: pck::Threshold) -> pck::Settings {
         pck::Settings { threshold: self.threshold.unwrap_or(threshold), ..self.settings }
-    }
-}
-
-/// Why a job cannot be run.
-#[derive(Debug, thiserror::Error)]
-pub(crate) enum Reason {
-    #[error("it was begun by version {there}, and this is {here}, which may give other numbers; submit it again")]
-    OtherCode { there: String, here: String },
-    #[error("the model `{model}` is not loaded any more")]
-    NoModel { model: String },
-    #[error("the model `{model}` is another than when the evaluation was begun; submit it again")]
-    OtherModel { model: String },
-    #[error(transparent)]
-    Failed(Error),
-    #[error(transparent)]
-    Engine(homolog_engine::Error),
-    #[error(transparent)]
-    Runner(homolog_eval::Error),
-}
-
-impl From<Error> for Reason {
-    fn from(error: Error) -> Reason {
-        Reason::Failed(error)
-    }
-}
-
-impl Reason {
-    /// Whether another replica may be able to do what this one is not.
-    fn is_of_this_replica(&self) -> bool {
-        !matches!(self, Reason::Runner(homolog_eval::Error::BudgetTooSmall { .. }))
     }
 }
 

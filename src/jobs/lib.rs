@@ -13,6 +13,7 @@ mod outcome;
 mod run;
 mod specification;
 mod store;
+mod work;
 
 pub use error::Error;
 pub use jobs::{Jobs, Measure, Settings};

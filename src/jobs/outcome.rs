@@ -1,5 +1,7 @@
 //! What came of a job: its results, measured.
 
+use std::sync::Arc;
+
 use homolog_eval::Evaluation;
 use homolog_eval::document::{Finished, PairFailure};
 use homolog_eval::readers::Format;
@@ -16,7 +18,11 @@ impl Jobs {
     pub async fn evaluation(&self, id: &str, predictions: bool) -> Result<Evaluation, Error> {
         let job = self.done_job(id).await?;
         let Some(kept) = self.store.document(id).await? else {
-            let measured = self.measure(&job).await?;
+            let measured = self.measure(&job, &Arc::new(self.open(&job.specification).await?)).await?;
+            if let Err(error) = self.keep(id, &measured).await {
+                // it was asked for, not to be kept
+                tracing::warn!(job = id, "{error}");
+            }
             return Ok(if predictions { measured } else { measured.without_results() });
         };
         let mut evaluation: Evaluation = serde_json::from_str(&kept).map_err(Error::corrupt("document"))?;
@@ -46,9 +52,8 @@ impl Jobs {
         }
     }
 
-    /// Measures the results, and keeps the numbers: it takes seconds, and they are the same every time.
-    pub(crate) async fn measure(&self, job: &Job) -> Result<Evaluation, Error> {
-        let opened = self.open(&job.specification).await?;
+    /// Measures the results of a job that is done, over its pairs.
+    pub(crate) async fn measure(&self, job: &Job, opened: &Arc<Opened>) -> Result<Evaluation, Error> {
         let mut finished = Vec::new();
         for (index, run) in job.specification.runs.iter().enumerate() {
             let (mut results, mut failures) = (Vec::new(), Vec::new());
@@ -71,12 +76,15 @@ impl Jobs {
         }
         let format = self.format(&job.specification.source)?;
         let (pck, version) = (job.specification.pck.clone(), job.specification.code.clone());
+        let opened = opened.clone();
         let work = move || Evaluation::new(&opened.dataset, &format, &opened.folder, &pck, finished);
-        let evaluation = Evaluation { version, ..blocking(work).await?? };
-        let numbers =
-            serde_json::to_string(&evaluation.clone().without_results()).map_err(Error::corrupt("document"))?;
-        self.store.keep_document(&job.id, &numbers).await?;
-        Ok(evaluation)
+        Ok(Evaluation { version, ..blocking(work).await?? })
+    }
+
+    /// Keeps the numbers: measuring takes seconds, and they are the same every time.
+    pub(crate) async fn keep(&self, id: &str, evaluation: &Evaluation) -> Result<(), Error> {
+        let numbers = evaluation.clone().without_results();
+        self.store.keep_document(id, &serde_json::to_string(&numbers).map_err(Error::corrupt("document"))?).await
     }
 
     fn format(&self, source: &Source) -> Result<Format, Error> {

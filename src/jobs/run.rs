@@ -12,14 +12,17 @@ use homolog_eval::runner::{self, Cancel, Delivery, Failure, Task};
 use tokio::runtime::Handle;
 
 use crate::dataset::Opened;
-use crate::jobs::Reason;
+use crate::work::Reason;
 use crate::{ALPHA, Done, Error, Job, Jobs, Shard, ShardProgress, Specification};
 
 /// How a pass ended, if the store held.
 #[derive(Debug)]
 pub(crate) enum Ended {
     /// Every pair of the shards has its results.
-    Complete,
+    Complete {
+        /// The pairs, as they were.
+        opened: Arc<Opened>,
+    },
     /// It was told to stop, or the shards are another's by now.
     Stopped,
     /// It cannot be done.
@@ -35,7 +38,7 @@ pub(crate) struct Run {
     jobs: Arc<Jobs>,
     job: String,
     specification: Specification,
-    opened: Opened,
+    opened: Arc<Opened>,
     shards: Vec<Shard>,
     /// Pairs without results.
     pairs: Vec<usize>,
@@ -55,7 +58,7 @@ impl Run {
         jobs: Arc<Jobs>,
         job: &Job,
         shards: Vec<Shard>,
-        opened: Opened,
+        opened: Arc<Opened>,
         done: &HashSet<usize>,
         cancel: Cancel,
     ) -> Run {
@@ -117,7 +120,7 @@ impl Run {
                 let statistics = outcome.statistics;
                 tracing::info!(job = %self.job, pairs = self.pairs.len(), ?statistics, "shards done");
                 let finished = self.runtime.block_on(jobs.store.finish(&jobs.lease, &self.shards))?;
-                Ok(if finished { Ended::Complete } else { Ended::Stopped })
+                Ok(if finished { Ended::Complete { opened: self.opened.clone() } } else { Ended::Stopped })
             }
         }
     }

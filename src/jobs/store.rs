@@ -16,7 +16,7 @@ use std::time::Duration;
 
 use sqlx::any::AnyPoolOptions;
 use sqlx::sqlite::SqliteConnectOptions;
-use sqlx::{Any, AnyPool, ConnectOptions, Executor, Transaction};
+use sqlx::{Any, AnyPool, ConnectOptions, Connection, Executor, Transaction};
 
 use crate::Error;
 pub use claim::{Lease, Shard};
@@ -132,6 +132,16 @@ impl Store {
                         connection.execute(settings).await?;
                     }
                     Ok(())
+                })
+            })
+            .after_release(move |connection, _| {
+                Box::pin(async move {
+                    if dialect == Dialect::Sqlite {
+                        // A full disk makes SQLite roll back by itself, whereupon the driver's own rollback fails and leaves it
+                        // counting a transaction that is none: such a connection begins no other. The ping comes after it.
+                        connection.ping().await?;
+                    }
+                    Ok(!connection.is_in_transaction())
                 })
             })
             .connect(&url)

@@ -299,6 +299,7 @@ fn of_evaluation(error: &homolog_jobs::Error) -> Kind {
         Jobs::KeyReused { .. } => Kind::IdempotencyKeyReused,
         Jobs::Eval(_) | Jobs::Pairs(_) | Jobs::DatasetChanged { .. } => Kind::UnusableDataset,
         Jobs::Full { .. } | Jobs::ImagesFull { .. } => Kind::StorageFull,
+        Jobs::System { reason, .. } if reason.kind() == std::io::ErrorKind::StorageFull => Kind::StorageFull,
         Jobs::ReadOnly { .. } | Jobs::Store { .. } | Jobs::Open { .. } | Jobs::InUse { .. } => Kind::StorageUnavailable,
         Jobs::Address { .. } | Jobs::Corrupt { .. } | Jobs::System { .. } => Kind::InternalError,
     }

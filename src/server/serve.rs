@@ -73,7 +73,9 @@ pub async fn serve(config: Config, announce: impl FnOnce(SocketAddr)) -> Result<
         tracing::warn!("requests that did not finish within the grace are given up");
     }
     app.shutdown();
-    if let Some(evaluations) = evaluations {
+    if let Some(evaluations) = evaluations
+        && app.jobs().is_ok()
+    {
         // what is not through by then is made again by whoever goes on
         let _ = tokio::time::timeout(LETTING_GO, evaluations).await;
     }
@@ -88,6 +90,10 @@ const EXPIRING: Duration = Duration::from_secs(60);
 /// Works on evaluations for as long as the service lives.
 async fn evaluate(app: App) {
     let Ok(jobs) = app.open_jobs().await else { return };
+    if app.is_stopping() {
+        // told to before there was what to stop
+        jobs.stop();
+    }
     let age = Duration::from_secs(app.config().keep_images_s);
     let expiring = async {
         loop {

@@ -47,9 +47,11 @@ impl Store {
             Dialect::Postgres => " FOR UPDATE SKIP LOCKED",
         };
         for job in candidates.into_iter().filter(|job| !passed_over.contains(job)) {
+            // chosen once: a planner may otherwise choose again for each row, and claim more than it was asked for
             let claim = sqlx::AssertSqlSafe(format!(
-                "UPDATE eval_shards SET owner = $3, lease = $4 WHERE job = $2 AND number IN (SELECT s.number FROM eval_shards s \
-                 WHERE s.job = $2 AND {open} ORDER BY s.number LIMIT $5{lock}) RETURNING number"
+                "WITH chosen AS MATERIALIZED (SELECT s.number FROM eval_shards s WHERE s.job = $2 AND {open} ORDER BY s.number \
+                 LIMIT $5{lock}) UPDATE eval_shards SET owner = $3, lease = $4 WHERE job = $2 AND number IN (SELECT number FROM \
+                 chosen) RETURNING number"
             ));
             let claimed = sqlx::query(claim)
                 .bind(now)
