@@ -100,7 +100,7 @@ impl Run {
             Ok(both) => both,
             Err(reason) => return impossible(reason),
         };
-        let encoder = match EvalEncoder::new(&jobs.engine, &models, jobs.settings.decode.clone()) {
+        let encoder = match EvalEncoder::new(&jobs.engine, &models, jobs.settings.decode) {
             Ok(encoder) => encoder,
             Err(error) => return impossible(Reason::Engine(error)),
         };
@@ -140,9 +140,12 @@ impl Run {
     }
 }
 
+/// A model, and the side of its input in pixels.
+type ModelAt<'a> = (&'a Model, u32);
+
 /// The models of the runs, each once, and the runs as tasks over them.
-fn tasks<'a>(jobs: &'a Jobs, specification: &Specification) -> Result<(Vec<(&'a Model, u32)>, Vec<Task>), Reason> {
-    let mut models: Vec<(&Model, u32)> = Vec::new();
+fn tasks<'a>(jobs: &'a Jobs, specification: &Specification) -> Result<(Vec<ModelAt<'a>>, Vec<Task>), Reason> {
+    let mut models: Vec<ModelAt<'a>> = Vec::new();
     let mut tasks = Vec::new();
     for run in &specification.runs {
         let place = models.iter().position(|(model, side)| model.manifest().id == run.model && *side == run.resolution);

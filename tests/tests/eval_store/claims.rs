@@ -16,7 +16,7 @@ async fn shards_are_claimed_once_in_the_order_of_the_jobs() {
         assert_eq!(store.claim(&other, 1, &[]).await.unwrap(), shard(&first, 1));
         assert_eq!(store.job(&first).await.unwrap().state, State::Running);
         assert_eq!(store.job(&second).await.unwrap().state, State::Waiting);
-        assert_eq!(store.claim(&one, 9, &[second.clone()]).await.unwrap(), []);
+        assert_eq!(store.claim(&one, 9, std::slice::from_ref(&second)).await.unwrap(), []);
         assert_eq!(store.claim(&one, 9, &[]).await.unwrap(), shard(&second, 0));
         assert_eq!(store.claim(&one, 9, &[]).await.unwrap(), []);
         store.release(&one, &first).await.unwrap();
@@ -95,15 +95,15 @@ async fn the_last_two_shards_may_be_finished_at_the_same_time() {
     on_each(|store| async move {
         for round in 0..20 {
             let job = take(&store, &format!("d{round}"), 2).await;
-            let finish = |owner: &str| {
+            let mut finishing = Vec::new();
+            for owner in ["one", "other"] {
                 let (store, lease) = (store.clone(), lease(owner));
-                async move {
-                    let shards = store.claim(&lease, 1, &[]).await.unwrap();
-                    tokio::spawn(async move { store.finish(&lease, &shards).await.unwrap() })
-                }
-            };
-            let (one, other) = (finish("one").await, finish("other").await);
-            assert!(one.await.unwrap() && other.await.unwrap());
+                let shards = store.claim(&lease, 1, &[]).await.unwrap();
+                finishing.push(tokio::spawn(async move { store.finish(&lease, &shards).await.unwrap() }));
+            }
+            for finished in finishing {
+                assert!(finished.await.unwrap());
+            }
             assert_eq!(store.job(&job).await.unwrap().state, State::Done);
         }
     })
