@@ -23,6 +23,7 @@ mod error;
 pub mod export;
 mod family;
 pub mod onnx;
+mod quantise;
 pub mod random;
 mod resample;
 pub mod sam;

@@ -7,11 +7,10 @@ use homolog_backbone::{
     catalog::{self, Network},
     checkpoint::Checkpoint,
     export::{Draft, Options, Step},
-    onnx::Storage,
     random,
 };
 use homolog_core::{
-    bundle::{self, AdapterProvenance, Feature, Manifest, Provenance},
+    bundle::{self, AdapterProvenance, Feature, Manifest, Precision, Provenance},
     geometry::FitMode,
 };
 use std::{
@@ -44,9 +43,13 @@ pub struct BundleArgs {
     /// Which features are the descriptors [default: those that the literature takes of this network].
     #[arg(long, value_enum)]
     pub feature: Option<FeatureArg>,
-    /// How weights are stored.
-    #[arg(long, value_enum, default_value_t = StorageArg::Fp32)]
-    pub storage: StorageArg,
+    /// What the network is computed in.
+    #[arg(long, value_enum, default_value_t = PrecisionArg::Fp32)]
+    pub precision: PrecisionArg,
+    /// Compute the blocks' products, which are nearly all of a network's work, in integers: for CPUs, at a quarter of the size.
+    /// `verify --against` shows what it does to the descriptors.
+    #[arg(long, value_enum, conflicts_with = "precision")]
+    pub quantize: Option<QuantizeArg>,
     /// How images are fitted: squash, letterbox, pad or aspect.
     #[arg(long, default_value_t = FitMode::Squash)]
     pub fit: FitMode,
@@ -78,13 +81,22 @@ pub enum FeatureArg {
     Neck,
 }
 
-/// How weights are stored.
+/// What a network is computed in.
 #[derive(Clone, Copy, Debug, ValueEnum)]
-pub enum StorageArg {
+pub enum PrecisionArg {
     /// Single precision.
     Fp32,
-    /// Half the file; computed in single precision all the same.
+    /// Half precision, for CUDA: a CPU computes it in single precision, and casts.
     Fp16,
+    /// Single precision, stored in half the file.
+    Fp16Storage,
+}
+
+/// What products are quantised to.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub enum QuantizeArg {
+    /// 8 bits: weights by output channel, activations by token as they come.
+    Int8,
 }
 
 impl From<FeatureArg> for Feature {
@@ -97,11 +109,14 @@ impl From<FeatureArg> for Feature {
     }
 }
 
-impl From<StorageArg> for Storage {
-    fn from(argument: StorageArg) -> Storage {
-        match argument {
-            StorageArg::Fp32 => Storage::Fp32,
-            StorageArg::Fp16 => Storage::Fp16,
+impl BundleArgs {
+    /// What both options say together.
+    fn precision(&self) -> Precision {
+        match (self.quantize, self.precision) {
+            (Some(QuantizeArg::Int8), _) => Precision::Int8,
+            (None, PrecisionArg::Fp32) => Precision::Fp32,
+            (None, PrecisionArg::Fp16) => Precision::Fp16,
+            (None, PrecisionArg::Fp16Storage) => Precision::Fp16Storage,
         }
     }
 }
@@ -138,7 +153,7 @@ pub fn run(arguments: &ExportArgs) -> Result<Manifest, Error> {
     let options = Options {
         split: bundle.split,
         feature: bundle.feature.map_or(usual_feature, Feature::from),
-        storage: bundle.storage.into(),
+        precision: bundle.precision(),
         fit: bundle.fit,
         resolutions: bundle.resolutions.clone(),
         default_resolution: bundle.default_resolution,
@@ -177,7 +192,7 @@ pub fn demo(out: &Path, seed: u64) -> Result<Manifest, Error> {
     let options = Options {
         split: None,
         feature: network.feature,
-        storage: Storage::Fp16,
+        precision: Precision::Fp16Storage,
         fit: FitMode::Squash,
         resolutions: vec![112, 224, 336, 448],
         default_resolution: Some(336),

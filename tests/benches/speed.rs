@@ -6,9 +6,9 @@
 #[path = "speed/evaluation.rs"]
 mod evaluation;
 
-use homolog_backbone::{catalog, export::export, onnx::Storage, random};
+use homolog_backbone::{catalog, export::export, random};
 use homolog_core::{
-    bundle::{Bundle, Feature},
+    bundle::{Bundle, Feature, Precision},
     features::{Descriptors, FeatureMap, Sampling},
     geometry::{Fit, FitMode, Grid, Point, Size},
     image::{DecodeLimits, Interpolation, Normalisation, Photo, prepare, resize},
@@ -161,7 +161,7 @@ fn position_embedding() {
     let folder = tempfile::tempdir().unwrap();
     let load = |split: usize, name: &str| {
         let out = folder.path().join(name);
-        let options = options(split, Feature::PreNorm, Storage::Fp32);
+        let options = options(split, Feature::PreNorm, Precision::Fp32);
         export(&network, &checkpoint, &out, &options, |_| {}).unwrap();
         session(&out.join("backbone.onnx"))
     };
