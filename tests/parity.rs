@@ -78,6 +78,16 @@ impl Tiny {
         errors
     }
 
+    /// Requires the descriptors of 8-bit products to be within `bound`, and not nearer than rounding allows.
+    pub fn assert_int8(&self, features: &[Feature], bound: f64) {
+        let checkpoint = self.checkpoint("original.pth");
+        for feature in features {
+            let errors = self.errors(&checkpoint, 1, *feature, Precision::Int8);
+            assert_below(&errors, bound);
+            assert!(errors.iter().any(|error| *error > 1e-3), "{errors:?}");
+        }
+    }
+
     /// Requires the descriptors to be within a hundredth where weights are stored as float16, and where everything is computed
     /// in it; `fp32` is the error that single precision never has.
     pub fn assert_half(&self, features: &[Feature], fp32: f64) {

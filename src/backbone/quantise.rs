@@ -8,7 +8,7 @@
 use crate::{
     Error,
     checkpoint::Tensor,
-    onnx::{GraphBuilder, Value},
+    onnx::{GraphBuilder, Value, proto::data_type},
 };
 
 /// Largest weight. Not 127: without VNNI, ONNX Runtime adds two products of an unsigned and a signed byte in 16 bits, where
@@ -21,8 +21,8 @@ const ZERO: u8 = 128;
 const SMALLEST: f32 = 1e-12;
 
 /// Activations `[rows, channels]` in 8 bits: `x ≈ (bytes − 128) / 127 · largest`.
-#[derive(Clone)]
-pub(crate) struct Quantised {
+#[derive(Clone, Debug)]
+pub struct Quantised {
     /// `[rows, channels]`, unsigned.
     bytes: Value,
     /// `[rows, 1]`: the largest magnitude in each row.
@@ -50,7 +50,7 @@ impl Quantised {
     /// [`Error::Io`].
     pub fn product(&self, graph: &mut GraphBuilder, name: &str, weight: &Tensor) -> Result<Value, Error> {
         let (integers, scales) = columns(weight)?;
-        let integers = graph.integer_weight(&format!("{name}.int8"), &weight.shape, &integers)?;
+        let integers = graph.initializer(&format!("{name}.int8"), data_type::INT8, &weight.shape, integers)?;
         let scales = graph.single_weight(&format!("{name}.scale"), &scales)?;
         let (step, zero) = (graph.float(LARGEST_ACTIVATION.recip()), graph.byte(ZERO));
         let operands = [&self.bytes, &integers, &step, &scales, &zero].map(String::as_str);
@@ -59,8 +59,8 @@ impl Quantised {
     }
 }
 
-/// `weight [channels, out]` as integers from −64 to 64 and the scale of each column: `weight ≈ integers · scales`.
-fn columns(weight: &Tensor) -> Result<(Vec<i8>, Tensor), Error> {
+/// `weight [channels, out]` as bytes of integers from −64 to 64 and the scale of each column: `weight ≈ integers · scales`.
+fn columns(weight: &Tensor) -> Result<(Vec<u8>, Tensor), Error> {
     let out = weight.shape.last().copied().unwrap_or(1).max(1);
     let mut scales = vec![0.0f32; out];
     for row in weight.data.chunks_exact(out) {
@@ -70,7 +70,7 @@ fn columns(weight: &Tensor) -> Result<(Vec<i8>, Tensor), Error> {
     }
     // A column of zeros stays one by any scale.
     scales.iter_mut().filter(|scale| **scale == 0.0).for_each(|scale| *scale = 1.0);
-    let round = |(value, scale): (&f32, &f32)| (value / scale).round() as i8;
+    let round = |(value, scale): (&f32, &f32)| ((value / scale).round() as i8).cast_unsigned();
     let integers = weight.data.chunks_exact(out).flat_map(|row| row.iter().zip(&scales).map(round)).collect();
     Ok((integers, Tensor::new(vec![out], scales)?))
 }

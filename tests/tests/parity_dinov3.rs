@@ -15,6 +15,8 @@ use std::collections::BTreeMap;
 
 // DINOv2's epsilon in the norms, 1e-6, would come out at 7e-6, and fp32 periods of the rotary positions at 4e-4.
 const FP32: f64 = 2e-6;
+// Products of 8 bits over so few channels, where nothing averages out.
+const INT8: f64 = 5e-2;
 const NAMINGS: [&str; 3] = ["original.pth", "hub.safetensors", "transformers5.safetensors"];
 
 fn tiny(folder: &'static str, mlp: Mlp, hidden: usize) -> Tiny {
@@ -89,6 +91,13 @@ fn the_split_changes_nothing() {
 fn half_precision_stays_within_a_hundredth() {
     for tiny in [plain(), swiglu()] {
         tiny.assert_half(&[Feature::PreNorm, Feature::PostNorm], FP32);
+    }
+}
+
+#[test]
+fn eight_bits_stay_near() {
+    for tiny in [plain(), swiglu()] {
+        tiny.assert_int8(&[Feature::PreNorm, Feature::PostNorm], INT8);
     }
 }
 

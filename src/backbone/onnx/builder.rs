@@ -241,15 +241,6 @@ impl GraphBuilder {
         }
     }
 
-    /// A weight of 8-bit integers.
-    ///
-    /// # Errors
-    /// [`Error::Io`].
-    pub fn integer_weight(&mut self, name: &str, shape: &[usize], values: &[i8]) -> Result<Value, Error> {
-        let raw = values.iter().map(|value| value.to_le_bytes()[0]).collect();
-        self.initializer(name, data_type::INT8, shape, raw)
-    }
-
     fn half(&mut self, name: &str, tensor: &Tensor) -> Result<Value, Error> {
         if let Some(value) = tensor.data.iter().find(|value| !f16::from_f32(**value).is_finite()) {
             let reason = format!("{value} does not fit half precision; export it as fp32");
@@ -259,7 +250,11 @@ impl GraphBuilder {
         self.initializer(name, data_type::FLOAT16, &tensor.shape, raw)
     }
 
-    fn initializer(&mut self, name: &str, dtype: i32, shape: &[usize], raw: Vec<u8>) -> Result<Value, Error> {
+    /// A weight of any type: `raw` holds its values, little-endian.
+    ///
+    /// # Errors
+    /// [`Error::Io`] when writing fails.
+    pub fn initializer(&mut self, name: &str, dtype: i32, shape: &[usize], raw: Vec<u8>) -> Result<Value, Error> {
         let mut tensor = TensorProto { dims: dims(shape), data_type: dtype, name: name.into(), ..Default::default() };
         if raw.len() < EXTERNAL_FROM {
             tensor.raw_data = raw;
