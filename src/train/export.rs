@@ -24,8 +24,12 @@ pub struct ExportArgs {
     /// The network, by its name in the catalogue (say dinov2-vitb14).
     pub network: String,
     /// Its checkpoint: the official .pth, or Hugging Face's .safetensors (a file, an index, or their folder).
-    #[arg(long)]
-    pub weights: PathBuf,
+    #[arg(long, required_unless_present = "random", conflicts_with = "random")]
+    pub weights: Option<PathBuf>,
+    /// Random weights of this seed instead: the network's size and speed can be tried before its weights are here. Its matches
+    /// mean nothing.
+    #[arg(long, value_name = "SEED")]
+    pub random: Option<u64>,
     /// The bundle folder to write; its name becomes the model's id.
     #[arg(long)]
     pub out: PathBuf,
@@ -128,19 +132,24 @@ impl BundleArgs {
 pub fn run(arguments: &ExportArgs) -> Result<Manifest, Error> {
     let mut network = catalog::find(&arguments.network)?;
     let bundle = &arguments.bundle;
-    let checkpoint = Checkpoint::open(&arguments.weights)?;
     let mut usual_feature = network.feature;
-    let mut provenance = Provenance {
-        checkpoint: file_name(&arguments.weights),
-        checkpoint_sha256: file_digest(&arguments.weights)?,
-        ..provenance(&network)
+    let (checkpoint, mut provenance, origin) = match &arguments.weights {
+        Some(path) => {
+            let (checkpoint, checkpoint_sha256) = (file_name(path), file_digest(path)?);
+            let provenance = Provenance { checkpoint, checkpoint_sha256, ..provenance(&network) };
+            (Checkpoint::open(path)?, provenance, "as released")
+        }
+        None => {
+            let seed = arguments.random.unwrap_or_default();
+            (random::weights(&network.family, seed), random_provenance(&network, seed), "with random weights")
+        }
     };
-    let mut description = format!("{} as released, not adapted.", network.name);
+    let mut description = format!("{} {origin}, not adapted.", network.name);
     let mut adapter = None;
     if let Some(path) = &bundle.adapter {
         let public = published(path, &network, &mut provenance)?;
         let name = public.map_or_else(|| file_name(path), |public| public.name.to_owned());
-        description = format!("{} as released, and the adapter {name} over its descriptors.", network.name);
+        description = format!("{} {origin}, and the adapter {name} over its descriptors.", network.name);
         if let Some(public) = public {
             (usual_feature, network.resolution) = (public.feature, public.resolution);
         }
@@ -200,11 +209,7 @@ pub fn demo(out: &Path, seed: u64) -> Result<Manifest, Error> {
             "A small DINOv2-shaped network with random weights: it shows the service at work and finds look-alike \
                       colours and edges, not parts. Its accuracy means nothing."
                 .into(),
-        provenance: Provenance {
-            checkpoint: format!("random weights, seed {seed}"),
-            seed: Some(seed),
-            ..provenance(&network)
-        },
+        provenance: random_provenance(&network, seed),
         adapter: None,
     };
     write(&network, &random::weights(&network.family, seed), out, &options, None)
@@ -250,6 +255,10 @@ fn provenance(network: &Network) -> Provenance {
         adapter: None,
         made_by: concat!("homolog-train ", env!("CARGO_PKG_VERSION")).into(),
     }
+}
+
+fn random_provenance(network: &Network, seed: u64) -> Provenance {
+    Provenance { checkpoint: format!("random weights, seed {seed}"), seed: Some(seed), ..provenance(network) }
 }
 
 fn file_name(path: &Path) -> String {

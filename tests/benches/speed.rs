@@ -37,7 +37,7 @@ fn main() {
     service();
     position_embedding();
     int8::products();
-    int8::network();
+    int8::networks();
     global_attention::ways();
     evaluation::evaluation();
 }

@@ -95,9 +95,15 @@ fn weights_alone(graph: &mut GraphBuilder, x: &str, weight: &[f32]) -> Value {
     graph.fused("MatMulNBits", &[x, &weight, &scales], &attributes)
 }
 
-/// A whole network: ViT-S/14 in 8 bits against single precision.
-pub fn network() {
-    let network = catalog::find("dinov2-vits14").unwrap();
+/// Whole networks in 8 bits against single precision.
+pub fn networks() {
+    for (label, name, rounds) in [("ViT-S/14", "dinov2-vits14", 10), ("ViT-B/14", "dinov2-vitb14", 5)] {
+        network(label, name, rounds);
+    }
+}
+
+fn network(label: &str, name: &str, rounds: usize) {
+    let network = catalog::find(name).unwrap();
     let checkpoint = random::weights(&network.family, 0);
     let folder = tempfile::tempdir().unwrap();
     let load = |precision: Precision| {
@@ -110,7 +116,7 @@ pub fn network() {
         let image = Tensor::from_array(([1, 3, 518, 518], vec![0.1f32; 3 * 518 * 518])).unwrap();
         black_box(session.run(ort::inputs!["image" => image]).unwrap());
     };
-    compare("ViT-S/14 at 518: int8 : fp32", 10, || run(&mut int8), || run(&mut fp32));
+    compare(&format!("{label} at 518: int8 : fp32"), rounds, || run(&mut int8), || run(&mut fp32));
 }
 
 fn run(session: &mut Session, x: &[f32]) -> Vec<f32> {
