@@ -60,7 +60,7 @@ demo:
 
 bench: setup
 	$(CARGO) build --release --workspace
-	$(CARGO) bench --package homolog-tests --bench speed
+	$(CARGO) bench --workspace --bench speed
 
 openapi:
 	$(CARGO) run --package homolog -- openapi > openapi/openapi.json.new

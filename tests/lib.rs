@@ -11,9 +11,9 @@ pub mod service;
 pub mod spair_tree;
 pub mod train;
 
-use homolog_backbone::{export::Options, onnx::Storage};
+use homolog_backbone::export::Options;
 use homolog_core::{
-    bundle::{Feature, Provenance},
+    bundle::{Feature, Precision, Provenance},
     geometry::FitMode,
 };
 use safetensors::SafeTensors;
@@ -60,11 +60,11 @@ pub fn tensor(path: &Path, name: &str) -> (Vec<usize>, Vec<f32>) {
 }
 
 /// Export options of a test: everything plain.
-pub fn options(split: usize, feature: Feature, storage: Storage) -> Options {
+pub fn options(split: usize, feature: Feature, precision: Precision) -> Options {
     Options {
         split: Some(split),
         feature,
-        storage,
+        precision,
         fit: FitMode::Squash,
         resolutions: vec![70],
         default_resolution: None,

@@ -1,9 +1,9 @@
 //! Our graphs of a network against expected tensors.
 
 use crate::{golden, options, tensor};
-use homolog_backbone::{catalog::Network, checkpoint::Checkpoint, export, onnx::Storage};
+use homolog_backbone::{catalog::Network, checkpoint::Checkpoint, export};
 use homolog_core::{
-    bundle::{Bundle, Feature},
+    bundle::{Bundle, Feature, Precision},
     geometry::Size,
     image::Pixels,
 };
@@ -42,19 +42,19 @@ impl Tiny {
         checkpoint: &Checkpoint,
         split: usize,
         feature: Feature,
-        storage: Storage,
+        precision: Precision,
     ) -> (Bundle, TempDir) {
         let folder = tempfile::tempdir().unwrap();
         let out = folder.path().join("tiny");
-        let mut options = options(split, feature, storage);
+        let mut options = options(split, feature, precision);
         options.resolutions = vec![self.network.resolution];
         export::export(&self.network, checkpoint, &out, &options, |_| {}).unwrap();
         (Bundle::open(&out).unwrap(), folder)
     }
 
     /// Relative errors of one export at all sizes, every image of a batch by itself.
-    pub fn errors(&self, checkpoint: &Checkpoint, split: usize, feature: Feature, storage: Storage) -> Vec<f64> {
-        let (bundle, _folder) = self.bundle(checkpoint, split, feature, storage);
+    pub fn errors(&self, checkpoint: &Checkpoint, split: usize, feature: Feature, precision: Precision) -> Vec<f64> {
+        let (bundle, _folder) = self.bundle(checkpoint, split, feature, precision);
         let engine = engine(bundle, 1);
         let cases = golden(self.folder).join("cases.safetensors");
         let mut errors = Vec::new();
@@ -74,14 +74,38 @@ impl Tiny {
             }
         }
         let shown: Vec<String> = errors.iter().map(|error| format!("{error:.1e}")).collect();
-        eprintln!("{} split {split} {feature:?} {storage:?}: {}", self.folder, shown.join(" "));
+        eprintln!("{} split {split} {feature:?} {precision:?}: {}", self.folder, shown.join(" "));
         errors
+    }
+
+    /// Requires the descriptors of 8-bit products to be within `bound`, and not nearer than rounding allows.
+    pub fn assert_int8(&self, features: &[Feature], bound: f64) {
+        let checkpoint = self.checkpoint("original.pth");
+        for feature in features {
+            let errors = self.errors(&checkpoint, 1, *feature, Precision::Int8);
+            assert_below(&errors, bound);
+            assert!(errors.iter().any(|error| *error > 1e-3), "{errors:?}");
+        }
+    }
+
+    /// Requires the descriptors to be within a hundredth where weights are stored as float16, and where everything is computed
+    /// in it; `fp32` is the error that single precision never has.
+    pub fn assert_half(&self, features: &[Feature], fp32: f64) {
+        let checkpoint = self.checkpoint("original.pth");
+        for precision in [Precision::Fp16Storage, Precision::Fp16] {
+            for feature in features {
+                let errors = self.errors(&checkpoint, 1, *feature, precision);
+                assert_below(&errors, 1e-2);
+                // It must show that something was rounded, or this compares fp32 with itself.
+                assert!(errors.iter().any(|error| *error > fp32), "{errors:?}");
+            }
+        }
     }
 
     /// Relative errors of the tokens after one block and of the normed descriptors, by a run of both graphs with all images of
     /// a size at once.
     pub fn batch_errors(&self, checkpoint: &Checkpoint, (height, width): (usize, usize)) -> [f64; 2] {
-        let (bundle, _folder) = self.bundle(checkpoint, 1, Feature::PostNorm, Storage::Fp32);
+        let (bundle, _folder) = self.bundle(checkpoint, 1, Feature::PostNorm, Precision::Fp32);
         let cases = golden(self.folder).join("cases.safetensors");
         let (shape, input) = tensor(&golden(self.inputs), &format!("{height}x{width}.input"));
         assert!(shape[0] > 1, "a batch of {shape:?} is none");

@@ -73,12 +73,12 @@ impl PositionBasis {
         &self.basis
     }
 
-    /// Emits descriptors `[batch, h, w, channels]` → the same without the directions, of unit length.
+    /// Emits descriptors `[batch, h, w, channels]`, in single precision → the same without the directions, of unit length.
     ///
     /// Their length before is of no account to the result, so it is not divided out first. As two thin products, 20 of 768
     /// directions take a nineteenth of the arithmetic of one product with I − UUᵀ.
     pub fn emit(&self, graph: &mut GraphBuilder, descriptors: &str) -> Value {
-        // Exact, whatever the storage of weights: rounded to half precision the basis would not be orthonormal.
+        // Exact, whatever the precision: rounded to half precision the basis would not be orthonormal.
         let basis = graph.exact(&self.basis);
         let across = graph.exact(&transposed(&self.basis));
         let parts = graph.node("MatMul", &[descriptors, &basis], &[]);

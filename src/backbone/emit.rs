@@ -4,7 +4,9 @@ use crate::{
     Error, Weights,
     checkpoint::Tensor,
     onnx::{Attribute, GraphBuilder, Value},
+    quantise::Quantised,
 };
+use homolog_core::bundle::Precision;
 
 /// The residual stream of a pre-norm transformer, `[batch · tokens, width]`.
 ///
@@ -21,6 +23,8 @@ pub(crate) struct Stream<'g, 'w> {
     pub shape: Value,
     x: Value,
     pending: Option<Value>,
+    /// What products of 8 bits read last, with its name before: q, k and v read the same.
+    quantised: Option<(Value, Quantised)>,
 }
 
 /// Cosines and sines of the angle by which a pair of channels is turned, `[tokens, width / heads / 2]` each, the same for all
@@ -43,7 +47,7 @@ impl<'g, 'w> Stream<'g, 'w> {
         let shape = graph.node("Shape", &[tokens], &[]);
         let rows = graph.ints(&[-1, width as i64]);
         let x = graph.node("Reshape", &[tokens, &rows], &[]);
-        Stream { graph, weights, epsilon, heads, rotary: None, shape, x, pending: None }
+        Stream { graph, weights, epsilon, heads, rotary: None, shape, x, pending: None, quantised: None }
     }
 
     /// Leaves with the sum of everything, `[batch, tokens, width]`.
@@ -67,6 +71,12 @@ impl<'g, 'w> Stream<'g, 'w> {
         let epsilon = Attribute::Float("epsilon", self.epsilon);
         Ok(match self.pending.take() {
             None => self.graph.node("LayerNormalization", &[&self.x, &gamma, &beta], &[epsilon]),
+            // ONNX lays down single precision for LayerNormalization's statistics; how SkipLayerNormalization computes them in
+            // half precision is a provider's own affair.
+            Some(branch) if self.graph.precision() == Precision::Fp16 => {
+                self.x = self.graph.node("Add", &[&self.x, &branch], &[]);
+                self.graph.node("LayerNormalization", &[&self.x, &gamma, &beta], &[epsilon])
+            }
             Some(branch) => {
                 let mut outputs = self.graph.outputs(
                     "SkipLayerNormalization",
@@ -132,7 +142,7 @@ impl<'g, 'w> Stream<'g, 'w> {
     }
 
     /// `x · Wᵀ + b` as one `Gemm`, whose bias, if there is one, is fused; a LayerScale `gamma` multiplies the outputs, that is,
-    /// the rows of W.
+    /// the rows of W. In 8 bits where that is the network's precision.
     pub fn linear(&mut self, name: &str, input: &str, gamma: Option<&str>) -> Result<Value, Error> {
         let bias = format!("{name}.bias");
         let mut weight = self.weights.get(&format!("{name}.weight"))?;
@@ -142,14 +152,30 @@ impl<'g, 'w> Stream<'g, 'w> {
             scale_rows(&mut weight, &gamma);
             shift.iter_mut().for_each(|shift| scale_rows(shift, &gamma));
         }
-        let weight = self.graph.weight(&format!("{name}.weight"), &transposed(&weight))?;
-        Ok(match shift {
-            Some(shift) => {
-                let shift = self.graph.weight(&bias, &shift)?;
-                self.graph.node("Gemm", &[input, &weight, &shift], &[])
+        let shift = shift.map(|shift| self.graph.weight(&bias, &shift)).transpose()?;
+        let (name, weight) = (format!("{name}.weight"), transposed(&weight));
+        if self.graph.precision() == Precision::Int8 {
+            let product = self.quantised(input).product(self.graph, &name, &weight)?;
+            return Ok(match shift {
+                Some(shift) => self.graph.node("Add", &[&product, &shift], &[]),
+                None => product,
+            });
+        }
+        let weight = self.graph.weight(&name, &weight)?;
+        let operands: Vec<&str> = [input, &weight].into_iter().chain(shift.as_deref()).collect();
+        Ok(self.graph.node("Gemm", &operands, &[]))
+    }
+
+    /// `input [rows, channels]` in 8 bits, made once for products that read the same.
+    fn quantised(&mut self, input: &str) -> Quantised {
+        match &self.quantised {
+            Some((name, quantised)) if name == input => quantised.clone(),
+            _ => {
+                let quantised = Quantised::of(self.graph, input);
+                self.quantised = Some((input.into(), quantised.clone()));
+                quantised
             }
-            None => self.graph.node("Gemm", &[input, &weight], &[]),
-        })
+        }
     }
 
     fn weight(&mut self, name: &str) -> Result<Value, Error> {

@@ -4,7 +4,7 @@ use crate::{
     Adapter, Error, PositionBasis, Weights,
     catalog::Network,
     checkpoint::Checkpoint,
-    onnx::{GraphBuilder, Storage},
+    onnx::{GraphBuilder, proto::data_type},
 };
 use homolog_core::{
     bundle::{self, Adaptation, Debias, Feature, Manifest, Precision, Provenance, SCHEMA},
@@ -27,8 +27,8 @@ pub struct Options {
     pub split: Option<usize>,
     /// Which features are the descriptors.
     pub feature: Feature,
-    /// How weights are stored.
-    pub storage: Storage,
+    /// What the network is computed in.
+    pub precision: Precision,
     /// How images are fitted.
     pub fit: FitMode,
     /// Sides offered, in pixels; none: half, about seven eighths of, and all of the network's own resolution.
@@ -134,7 +134,7 @@ impl<'a> Draft<'a> {
         std::fs::create_dir_all(&inside).map_err(Error::io(&inside))?;
 
         tell(Step::Backbone);
-        let mut graph = GraphBuilder::create(&inside, "backbone", options.storage)?;
+        let mut graph = GraphBuilder::create(&inside, "backbone", options.precision)?;
         family.backbone(&mut graph, &draft.weights, draft.manifest.split)?;
         graph.finish()?;
         tell(Step::Head);
@@ -179,16 +179,17 @@ impl<'a> Draft<'a> {
     /// Writes the family's head and what comes after it.
     fn write_head(&self, basis: Option<&PositionBasis>) -> Result<(), Error> {
         let Manifest { split, channels, .. } = self.manifest;
-        let mut graph = GraphBuilder::create(&self.folder(), "head", self.options.storage)?;
+        let mut graph = GraphBuilder::create(&self.folder(), "head", self.options.precision)?;
         let mut descriptors = self.network.family.head(&mut graph, &self.weights, split, self.options.feature)?;
         if let Some(adapter) = &self.options.adapter {
             descriptors = adapter.emit(&mut graph, &descriptors)?;
         }
+        let mut descriptors = graph.widened(&descriptors);
         if let Some(basis) = basis {
             descriptors = basis.emit(&mut graph, &descriptors);
         }
         let dims = [("batch", -1), ("h", -1), ("w", -1), ("channels", channels as i64)];
-        graph.output(descriptors, "descriptors", &dims);
+        graph.output(descriptors, "descriptors", data_type::FLOAT, &dims);
         graph.finish()
     }
 
@@ -230,10 +231,7 @@ fn manifest(id: String, network: &Network, options: &Options) -> Result<Manifest
         backbone,
         feature: options.feature,
         channels,
-        precision: match options.storage {
-            Storage::Fp32 => Precision::Fp32,
-            Storage::Fp16 => Precision::Fp16Storage,
-        },
+        precision: options.precision,
         fit: options.fit,
         interpolation: Interpolation::Bicubic,
         normalisation: Normalisation::IMAGENET,

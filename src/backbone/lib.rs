@@ -7,6 +7,7 @@
 //! - [`onnx`]: a writer of ONNX files with weights as external data;
 //! - [`Adapter`]: a small trained network over a frozen network's descriptors; [`PositionBasis`]: what tells places apart
 //!   rather than parts, taken out of descriptors;
+//! - [`Quantised`]: products of 8-bit integers;
 //! - [`export`]: checkpoint in, bundle folder out;
 //! - [`random`]: checkpoints of random weights, for the demo bundle and for tests.
 //!
@@ -23,6 +24,7 @@ mod error;
 pub mod export;
 mod family;
 pub mod onnx;
+mod quantise;
 pub mod random;
 mod resample;
 pub mod sam;
@@ -33,4 +35,5 @@ pub use adapter::{Adapter, PUBLIC_ADAPTERS, PublicAdapter};
 pub use debias::PositionBasis;
 pub use error::Error;
 pub use family::{Family, Mlp};
+pub use quantise::Quantised;
 pub use weights::{Source, Weights};

@@ -22,6 +22,7 @@ pub(crate) struct Patches {
 pub(crate) fn patches(graph: &mut GraphBuilder, weights: &Weights, patch: u32, width: usize) -> Result<Patches, Error> {
     let image =
         graph.input("image", data_type::FLOAT, &[("batch", -1), ("channels", 3), ("height", -1), ("width", -1)]);
+    let image = graph.narrowed(&image);
     let kernel = graph.weight("patch_embed.proj.weight", &weights.get("patch_embed.proj.weight")?)?;
     let bias = graph.weight("patch_embed.proj.bias", &weights.get("patch_embed.proj.bias")?)?;
     let square = [i64::from(patch); 2];
@@ -52,6 +53,12 @@ pub(crate) fn with_prefix(
     Ok(graph.node("Concat", &[&prefix, patches], &[Attribute::Int("axis", 1)]))
 }
 
+/// Makes `tokens [batch, tokens, width]` the output of a backbone, in the network's own type.
+pub(crate) fn output(graph: &mut GraphBuilder, tokens: Value, width: usize) {
+    let dims = [("batch", -1), ("tokens", -1), ("width", width as i64)];
+    graph.output(tokens, "tokens", graph.dtype(), &dims);
+}
+
 /// The inputs of a head.
 pub(crate) struct HeadInputs {
     /// `[batch, prefix + h · w, width]`.
@@ -63,7 +70,7 @@ pub(crate) struct HeadInputs {
 /// Declares `tokens [batch, tokens, width]` and `grid [2]`.
 pub(crate) fn head_inputs(graph: &mut GraphBuilder, width: usize) -> HeadInputs {
     let tokens = [("batch", -1), ("tokens", -1), ("width", width as i64)];
-    let tokens = graph.input("tokens", data_type::FLOAT, &tokens);
+    let tokens = graph.input("tokens", graph.dtype(), &tokens);
     let grid = graph.input("grid", data_type::INT64, &[("axes", 2)]);
     HeadInputs { tokens, grid }
 }

@@ -43,5 +43,6 @@ pub fn run(arguments: AddArgs) -> Result<Manifest, Error> {
         Some(weights) => weights,
         None => pull::fetch(&network, &arguments.fetch)?,
     };
-    export::run(&ExportArgs { network: arguments.network, weights, out, bundle: arguments.bundle })
+    let (network, weights) = (arguments.network, Some(weights));
+    export::run(&ExportArgs { network, weights, random: None, out, bundle: arguments.bundle })
 }

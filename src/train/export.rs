@@ -7,11 +7,10 @@ use homolog_backbone::{
     catalog::{self, Network},
     checkpoint::Checkpoint,
     export::{Draft, Options, Step},
-    onnx::Storage,
     random,
 };
 use homolog_core::{
-    bundle::{self, AdapterProvenance, Feature, Manifest, Provenance},
+    bundle::{self, AdapterProvenance, Feature, Manifest, Precision, Provenance},
     geometry::FitMode,
 };
 use std::{
@@ -25,8 +24,12 @@ pub struct ExportArgs {
     /// The network, by its name in the catalogue (say dinov2-vitb14).
     pub network: String,
     /// Its checkpoint: the official .pth, or Hugging Face's .safetensors (a file, an index, or their folder).
-    #[arg(long)]
-    pub weights: PathBuf,
+    #[arg(long, required_unless_present = "random", conflicts_with = "random")]
+    pub weights: Option<PathBuf>,
+    /// Random weights of this seed instead: the network's size and speed can be tried before its weights are here. Its matches
+    /// mean nothing.
+    #[arg(long, value_name = "SEED")]
+    pub random: Option<u64>,
     /// The bundle folder to write; its name becomes the model's id.
     #[arg(long)]
     pub out: PathBuf,
@@ -44,9 +47,13 @@ pub struct BundleArgs {
     /// Which features are the descriptors [default: those that the literature takes of this network].
     #[arg(long, value_enum)]
     pub feature: Option<FeatureArg>,
-    /// How weights are stored.
-    #[arg(long, value_enum, default_value_t = StorageArg::Fp32)]
-    pub storage: StorageArg,
+    /// What the network is computed in.
+    #[arg(long, value_enum, default_value_t = PrecisionArg::Fp32)]
+    pub precision: PrecisionArg,
+    /// Compute the blocks' products, which are nearly all of a network's work, in integers: for CPUs, at a quarter of the size.
+    /// `verify --against` shows what it does to the descriptors.
+    #[arg(long, value_enum, conflicts_with = "precision")]
+    pub quantize: Option<QuantizeArg>,
     /// How images are fitted: squash, letterbox, pad or aspect.
     #[arg(long, default_value_t = FitMode::Squash)]
     pub fit: FitMode,
@@ -78,13 +85,22 @@ pub enum FeatureArg {
     Neck,
 }
 
-/// How weights are stored.
+/// What a network is computed in.
 #[derive(Clone, Copy, Debug, ValueEnum)]
-pub enum StorageArg {
+pub enum PrecisionArg {
     /// Single precision.
     Fp32,
-    /// Half the file; computed in single precision all the same.
+    /// Half precision, for CUDA: a CPU computes it in single precision, and casts.
     Fp16,
+    /// Single precision, stored in half the file.
+    Fp16Storage,
+}
+
+/// What products are quantised to.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub enum QuantizeArg {
+    /// 8 bits: weights by output channel, activations by token as they come.
+    Int8,
 }
 
 impl From<FeatureArg> for Feature {
@@ -97,11 +113,14 @@ impl From<FeatureArg> for Feature {
     }
 }
 
-impl From<StorageArg> for Storage {
-    fn from(argument: StorageArg) -> Storage {
-        match argument {
-            StorageArg::Fp32 => Storage::Fp32,
-            StorageArg::Fp16 => Storage::Fp16,
+impl BundleArgs {
+    /// What both options say together.
+    fn precision(&self) -> Precision {
+        match (self.quantize, self.precision) {
+            (Some(QuantizeArg::Int8), _) => Precision::Int8,
+            (None, PrecisionArg::Fp32) => Precision::Fp32,
+            (None, PrecisionArg::Fp16) => Precision::Fp16,
+            (None, PrecisionArg::Fp16Storage) => Precision::Fp16Storage,
         }
     }
 }
@@ -113,19 +132,24 @@ impl From<StorageArg> for Storage {
 pub fn run(arguments: &ExportArgs) -> Result<Manifest, Error> {
     let mut network = catalog::find(&arguments.network)?;
     let bundle = &arguments.bundle;
-    let checkpoint = Checkpoint::open(&arguments.weights)?;
     let mut usual_feature = network.feature;
-    let mut provenance = Provenance {
-        checkpoint: file_name(&arguments.weights),
-        checkpoint_sha256: file_digest(&arguments.weights)?,
-        ..provenance(&network)
+    let (checkpoint, mut provenance, origin) = match &arguments.weights {
+        Some(path) => {
+            let (checkpoint, checkpoint_sha256) = (file_name(path), file_digest(path)?);
+            let provenance = Provenance { checkpoint, checkpoint_sha256, ..provenance(&network) };
+            (Checkpoint::open(path)?, provenance, "as released")
+        }
+        None => {
+            let seed = arguments.random.unwrap_or_default();
+            (random::weights(&network.family, seed), random_provenance(&network, seed), "with random weights")
+        }
     };
-    let mut description = format!("{} as released, not adapted.", network.name);
+    let mut description = format!("{} {origin}, not adapted.", network.name);
     let mut adapter = None;
     if let Some(path) = &bundle.adapter {
         let public = published(path, &network, &mut provenance)?;
         let name = public.map_or_else(|| file_name(path), |public| public.name.to_owned());
-        description = format!("{} as released, and the adapter {name} over its descriptors.", network.name);
+        description = format!("{} {origin}, and the adapter {name} over its descriptors.", network.name);
         if let Some(public) = public {
             (usual_feature, network.resolution) = (public.feature, public.resolution);
         }
@@ -138,7 +162,7 @@ pub fn run(arguments: &ExportArgs) -> Result<Manifest, Error> {
     let options = Options {
         split: bundle.split,
         feature: bundle.feature.map_or(usual_feature, Feature::from),
-        storage: bundle.storage.into(),
+        precision: bundle.precision(),
         fit: bundle.fit,
         resolutions: bundle.resolutions.clone(),
         default_resolution: bundle.default_resolution,
@@ -177,7 +201,7 @@ pub fn demo(out: &Path, seed: u64) -> Result<Manifest, Error> {
     let options = Options {
         split: None,
         feature: network.feature,
-        storage: Storage::Fp16,
+        precision: Precision::Fp16Storage,
         fit: FitMode::Squash,
         resolutions: vec![112, 224, 336, 448],
         default_resolution: Some(336),
@@ -185,11 +209,7 @@ pub fn demo(out: &Path, seed: u64) -> Result<Manifest, Error> {
             "A small DINOv2-shaped network with random weights: it shows the service at work and finds look-alike \
                       colours and edges, not parts. Its accuracy means nothing."
                 .into(),
-        provenance: Provenance {
-            checkpoint: format!("random weights, seed {seed}"),
-            seed: Some(seed),
-            ..provenance(&network)
-        },
+        provenance: random_provenance(&network, seed),
         adapter: None,
     };
     write(&network, &random::weights(&network.family, seed), out, &options, None)
@@ -235,6 +255,10 @@ fn provenance(network: &Network) -> Provenance {
         adapter: None,
         made_by: concat!("homolog-train ", env!("CARGO_PKG_VERSION")).into(),
     }
+}
+
+fn random_provenance(network: &Network, seed: u64) -> Provenance {
+    Provenance { checkpoint: format!("random weights, seed {seed}"), seed: Some(seed), ..provenance(network) }
 }
 
 fn file_name(path: &Path) -> String {

@@ -23,6 +23,9 @@ pub enum Error {
     /// Of the engine.
     #[error(transparent)]
     Engine(#[from] homolog_engine::Error),
+    /// Of the evaluation crate.
+    #[error(transparent)]
+    Eval(#[from] homolog_eval::Error),
     /// A file that cannot be read or written.
     #[error("{path}: {reason}")]
     File {

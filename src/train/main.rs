@@ -64,17 +64,11 @@ fn run(command: Command) -> Result<(), Error> {
         Command::Export(arguments) => report(&export::run(&arguments)?),
         Command::Demo { out, seed } => report(&export::demo(&out, seed)?),
         Command::Verify(arguments) => {
-            let rows = verify::run(&arguments)?;
+            let report = verify::run(&arguments)?;
             if arguments.json {
-                println!("{}", serde_json::to_string(&rows).map_err(|error| Error::Failed(error.to_string()))?);
-                return Ok(());
-            }
-            println!("{:>11}  {:>8}  {:>9}  {:>8}  {:>9}", "input", "provider", "ms", "error", "peak MiB");
-            for row in rows {
-                let error = row.relative_error.map_or("-".into(), |error| format!("{error:.1e}"));
-                let peak = row.peak_rss_mib.map_or("-".into(), |mib| mib.to_string());
-                let size = format!("{}×{}", row.width, row.height);
-                println!("{size:>11}  {:>8}  {:>9.1}  {error:>8}  {peak:>9}", row.provider, row.milliseconds);
+                println!("{}", serde_json::to_string(&report).map_err(|error| Error::Failed(error.to_string()))?);
+            } else {
+                print!("{report}");
             }
         }
     }

@@ -12,6 +12,14 @@ pub fn weights() -> ProgressBar {
     bar("{pos} of {len} weights {wide_bar} {msg}")
 }
 
+/// A bar for pairs that are matched by the model called `name`.
+pub fn pairs(count: usize, name: &str) -> ProgressBar {
+    let bar = bar("{pos} of {len} pairs {wide_bar} {msg}");
+    bar.set_length(count as u64);
+    bar.set_message(name.to_owned());
+    bar
+}
+
 fn bar(template: &str) -> ProgressBar {
     // A template that did not parse would show indicatif's own style.
     let style = ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar());

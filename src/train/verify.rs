@@ -1,37 +1,52 @@
-//! `homolog-train verify`: a bundle's files, its graphs at every resolution, and, by option, its descriptors against those
-//! of another implementation.
+//! `homolog-train verify`: a bundle's files, its graphs at every resolution on every provider, and, by option, its descriptors
+//! against another implementation's or another bundle's.
+
+mod agreement;
+mod descriptors;
+mod golden;
+mod runs;
+mod table;
+
+pub use agreement::{Agreement, Pck};
+pub use descriptors::{Difference, relative_error};
+pub use runs::{Absent, Row};
 
 use crate::Error;
 use clap::Args;
-use homolog_core::{
-    bundle::{Bundle, Feature, Manifest},
-    features::FeatureMap,
-    geometry::Size,
-    image::Pixels,
-};
-use homolog_engine::{Engine, EngineConfig, Model, ProviderChoice};
-use safetensors::SafeTensors;
+use golden::Golden;
+use homolog_core::bundle::{Bundle, Manifest, Precision};
+use homolog_engine::ProviderChoice;
+use runs::Runs;
 use serde::Serialize;
-use std::{
-    path::{Path, PathBuf},
-    time::Instant,
-};
+use std::path::PathBuf;
 
 /// Checks a bundle.
 #[derive(Args, Debug)]
 pub struct VerifyArgs {
     /// The bundle folder.
     pub bundle: PathBuf,
+    /// A bundle of the same network, say in another precision: descriptors of a drawn picture are compared with its own on the
+    /// first provider. Without it they are compared across providers alone.
+    #[arg(long, conflicts_with = "golden")]
+    pub against: Option<PathBuf>,
+    /// PF-WILLOW's folder, with its photos and its list (test_pairs.csv or pf_willow_pairs.csv): how many keypoints both bundles
+    /// match alike, and the PCK of both.
+    #[arg(long, requires = "against")]
+    pub willow: Option<PathBuf>,
+    /// So many of its pairs, spread evenly [default: all].
+    #[arg(long, requires = "willow")]
+    pub pairs: Option<usize>,
     /// Tensors `input` [1, 3, H, W] and `prenorm`, `postnorm` or `neck` [1, h, w, C] of another implementation (safetensors): the
-    /// descriptors are compared with them instead of being run on grey images.
+    /// descriptors are compared with them.
     #[arg(long)]
     pub golden: Option<PathBuf>,
-    /// The largest relative error ‖ours − theirs‖ / ‖theirs‖ that passes.
-    #[arg(long, default_value_t = 1e-4)]
-    pub tolerance: f64,
-    /// What to run on: auto, cpu or cuda.
-    #[arg(long, default_value_t = ProviderChoice::Auto)]
-    pub provider: ProviderChoice,
+    /// The largest relative error ‖ours − theirs‖ / ‖theirs‖ to the golden tensors that passes [default: 1e-4 for fp32, 1e-2 for
+    /// half precision, 1e-1 for int8].
+    #[arg(long)]
+    pub tolerance: Option<f64>,
+    /// What to run on: auto, cpu or cuda [default: the CPU, and CUDA where it can be had].
+    #[arg(long)]
+    pub provider: Option<ProviderChoice>,
     /// Threads of the session [default: the cores there are].
     #[arg(long, default_value_t = 0)]
     pub threads: usize,
@@ -43,141 +58,72 @@ pub struct VerifyArgs {
     pub json: bool,
 }
 
-/// One line of the answer.
+/// What was found; [`Display`](std::fmt::Display) is a table.
 #[derive(Debug, Serialize)]
-pub struct Row {
-    /// The input's height and width in pixels.
-    pub height: u32,
-    /// See `height`.
-    pub width: u32,
-    /// What it ran on.
-    pub provider: String,
-    /// Median time of backbone and head, ms.
-    pub milliseconds: f64,
-    /// ‖ours − theirs‖ / ‖theirs‖, where there was something to compare with.
-    pub relative_error: Option<f64>,
-    /// The process's peak resident memory so far, MiB; the system's figure, absent where it has none.
-    pub peak_rss_mib: Option<u64>,
+pub struct Report {
+    /// One for each bundle, provider and input, in the order of the runs.
+    pub rows: Vec<Row>,
+    /// Providers that were to be tried and are not to be had here.
+    pub absent: Vec<Absent>,
+    /// Matches on PF-WILLOW, where they were asked for.
+    pub agreement: Option<Agreement>,
 }
 
 /// Runs `verify`.
 ///
 /// # Errors
-/// A bundle that is refused, a graph that does not run, descriptors that are not finite or too far from the golden ones.
-pub fn run(arguments: &VerifyArgs) -> Result<Vec<Row>, Error> {
+/// A bundle that is refused, a graph that does not run, descriptors that are not finite or too far from the golden ones; two
+/// bundles whose descriptors are of different things.
+pub fn run(arguments: &VerifyArgs) -> Result<Report, Error> {
     let bundle = Bundle::open(&arguments.bundle)?;
-    let manifest = bundle.manifest().clone();
-    let config = EngineConfig { provider: arguments.provider, workers: 1, threads: arguments.threads, queue: 1 };
-    let engine = Engine::start(&config, vec![bundle])?;
-    let Some(model) = engine.model(&manifest.id) else {
-        return Err(Error::Failed(format!("{} was not loaded", manifest.id)));
-    };
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .build()
-        .map_err(|error| Error::Failed(format!("no runtime: {error}")))?;
-
-    let mut rows = Vec::new();
+    let mut runs = Runs::new(arguments);
     if let Some(path) = &arguments.golden {
-        let golden = Golden::read(path, &manifest)?;
-        let (map, milliseconds) = timed(&runtime, &engine, model, &golden.input, arguments.repeat)?;
-        let error = relative_error(map.data(), &golden.expected)?;
-        rows.push(row(&engine, golden.input.size(), milliseconds, Some(error)));
-        if error.is_nan() || error > arguments.tolerance {
-            return Err(Error::Failed(format!("relative error {error:.2e} is above {:.0e}", arguments.tolerance)));
+        let golden = Golden::read(path, bundle.manifest())?;
+        let tolerance = arguments.tolerance.unwrap_or_else(|| usual_tolerance(bundle.manifest().precision));
+        runs.against_golden(&bundle, &golden, tolerance)?;
+        return Ok(runs.report(None));
+    }
+    let Some(path) = &arguments.against else {
+        runs.at_sides(&bundle, &bundle.manifest().resolutions)?;
+        return Ok(runs.report(None));
+    };
+    let other = Bundle::open(path)?;
+    let sides = common_sides(bundle.manifest(), other.manifest())?;
+    // The other one first: the first run is what all later ones are compared with.
+    runs.at_sides(&other, &sides)?;
+    runs.at_sides(&bundle, &sides)?;
+    let agreement = match &arguments.willow {
+        Some(folder) => Some(agreement::on_willow(&bundle, &other, &sides, folder, arguments)?),
+        None => None,
+    };
+    Ok(runs.report(agreement))
+}
+
+fn usual_tolerance(precision: Precision) -> f64 {
+    match precision {
+        Precision::Fp32 => 1e-4,
+        Precision::Fp16Storage | Precision::Fp16 => 1e-2,
+        Precision::Int8 => 1e-1,
+    }
+}
+
+/// The sides that both offer, where their descriptors are of the same thing.
+fn common_sides(ours: &Manifest, theirs: &Manifest) -> Result<Vec<u32>, Error> {
+    let refuse = |what: String| Err(Error::Failed(format!("{} and {} cannot be compared: {what}", ours.id, theirs.id)));
+    let differ = |what: &str, ours: String, theirs: String| refuse(format!("{what} {ours} and {theirs}"));
+    if ours.backbone != theirs.backbone {
+        return differ("their networks are", ours.backbone.name.clone(), theirs.backbone.name.clone());
+    }
+    if (ours.feature, ours.channels) != (theirs.feature, theirs.channels) {
+        let shown = |of: &Manifest| format!("{} of {} channels", of.feature, of.channels);
+        return differ("their descriptors are", shown(ours), shown(theirs));
+    }
+    let sides: Vec<u32> = ours.resolutions.iter().copied().filter(|side| theirs.resolutions.contains(side)).collect();
+    match sides.first() {
+        None => refuse("they have no resolution in common".into()),
+        Some(side) if ours.preparation(*side) != theirs.preparation(*side) => {
+            refuse("they fit or normalise photos differently".into())
         }
-        return Ok(rows);
-    }
-    for side in &manifest.resolutions {
-        let size = Size::new(*side, *side);
-        let grey = Pixels::from_chw(size, vec![0.25; 3 * size.pixels() as usize])?;
-        let (map, milliseconds) = timed(&runtime, &engine, model, &grey, arguments.repeat)?;
-        if !map.data().iter().all(|value| value.is_finite()) {
-            return Err(Error::Failed(format!("descriptors at {side} are not finite")));
-        }
-        rows.push(row(&engine, size, milliseconds, None));
-    }
-    Ok(rows)
-}
-
-/// `‖ours − theirs‖ / ‖theirs‖`, summed in double precision.
-///
-/// # Errors
-/// When the lengths differ.
-pub fn relative_error(ours: &[f32], theirs: &[f32]) -> Result<f64, Error> {
-    if ours.len() != theirs.len() {
-        return Err(Error::Failed(format!("{} values against {}", ours.len(), theirs.len())));
-    }
-    let square = |value: f64| value * value;
-    let difference: f64 = ours.iter().zip(theirs).map(|(a, b)| square(f64::from(*a) - f64::from(*b))).sum();
-    let norm: f64 = theirs.iter().map(|value| square(f64::from(*value))).sum();
-    Ok((difference / norm).sqrt())
-}
-
-fn timed(
-    runtime: &tokio::runtime::Runtime,
-    engine: &Engine,
-    model: &Model,
-    input: &Pixels,
-    repeat: u32,
-) -> Result<(FeatureMap<'static>, f64), Error> {
-    let mut map = runtime.block_on(engine.describe(model, input.clone()))?;
-    let mut times = Vec::new();
-    for _ in 0..repeat {
-        let start = Instant::now();
-        map = runtime.block_on(engine.describe(model, input.clone()))?;
-        times.push(start.elapsed().as_secs_f64() * 1e3);
-    }
-    times.sort_by(f64::total_cmp);
-    Ok((map, times.get(times.len() / 2).copied().unwrap_or(f64::NAN)))
-}
-
-fn row(engine: &Engine, size: Size, milliseconds: f64, relative_error: Option<f64>) -> Row {
-    let Size { width, height } = size;
-    Row {
-        height,
-        width,
-        provider: engine.provider().to_string(),
-        milliseconds,
-        relative_error,
-        peak_rss_mib: peak_rss_mib(),
-    }
-}
-
-/// `VmHWM` of `/proc/self/status`.
-fn peak_rss_mib() -> Option<u64> {
-    let status = std::fs::read_to_string("/proc/self/status").ok()?;
-    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
-    line.split_whitespace().next()?.parse::<u64>().ok().map(|kib| kib / 1024)
-}
-
-struct Golden {
-    input: Pixels,
-    expected: Vec<f32>,
-}
-
-impl Golden {
-    fn read(path: &Path, manifest: &Manifest) -> Result<Golden, Error> {
-        let wrong = |reason: String| Error::File { path: path.into(), reason };
-        let bytes = std::fs::read(path).map_err(|error| wrong(error.to_string()))?;
-        let tensors = SafeTensors::deserialize(&bytes).map_err(|error| wrong(error.to_string()))?;
-        let tensor = |name: &str| -> Result<(Vec<usize>, Vec<f32>), Error> {
-            let view = tensors.tensor(name).map_err(|error| wrong(format!("{name}: {error}")))?;
-            if view.dtype() != safetensors::Dtype::F32 {
-                return Err(wrong(format!("{name} is {:?}, not F32", view.dtype())));
-            }
-            let values = view.data().as_chunks().0.iter().map(|bytes| f32::from_le_bytes(*bytes)).collect();
-            Ok((view.shape().to_vec(), values))
-        };
-        let (shape, input) = tensor("input")?;
-        let [1, 3, height, width] = shape[..] else {
-            return Err(wrong(format!("input is {shape:?}, not [1, 3, H, W]")));
-        };
-        let (_, expected) = tensor(match manifest.feature {
-            Feature::PreNorm => "prenorm",
-            Feature::PostNorm => "postnorm",
-            Feature::Neck => "neck",
-        })?;
-        let input = Pixels::from_chw(Size::new(width as u32, height as u32), input)?;
-        Ok(Golden { input, expected })
+        Some(_) => Ok(sides),
     }
 }

@@ -5,10 +5,14 @@
 
 #[path = "speed/evaluation.rs"]
 mod evaluation;
+#[path = "speed/global_attention.rs"]
+mod global_attention;
+#[path = "speed/int8.rs"]
+mod int8;
 
-use homolog_backbone::{catalog, export::export, onnx::Storage, random};
+use homolog_backbone::{catalog, export::export, random};
 use homolog_core::{
-    bundle::{Bundle, Feature},
+    bundle::{Bundle, Feature, Precision},
     features::{Descriptors, FeatureMap, Sampling},
     geometry::{Fit, FitMode, Grid, Point, Size},
     image::{DecodeLimits, Interpolation, Normalisation, Photo, prepare, resize},
@@ -32,6 +36,9 @@ fn main() {
     matching_points();
     service();
     position_embedding();
+    int8::products();
+    int8::networks();
+    global_attention::ways();
     evaluation::evaluation();
 }
 
@@ -161,7 +168,7 @@ fn position_embedding() {
     let folder = tempfile::tempdir().unwrap();
     let load = |split: usize, name: &str| {
         let out = folder.path().join(name);
-        let options = options(split, Feature::PreNorm, Storage::Fp32);
+        let options = options(split, Feature::PreNorm, Precision::Fp32);
         export(&network, &checkpoint, &out, &options, |_| {}).unwrap();
         session(&out.join("backbone.onnx"))
     };
@@ -184,5 +191,7 @@ fn session(graph: &Path) -> Session {
     let environment = homolog_engine::library::environment().unwrap();
     let threads = std::thread::available_parallelism().map_or(1, usize::from);
     let builder = SessionBuilder::new(&environment).unwrap().with_intra_threads(threads).unwrap();
-    builder.with_intra_op_spinning(false).unwrap().commit_from_file(graph).unwrap()
+    // As the engine has it.
+    let builder = builder.with_intra_op_spinning(false).unwrap().with_prepacking(false);
+    builder.unwrap().commit_from_file(graph).unwrap()
 }

@@ -41,8 +41,9 @@ def rows(arguments, name, resolutions):
     for side in resolutions:
         common = ["--threads", arguments.threads, "--repeat", arguments.repeat, "--json"]
         theirs = call([*reference, "run", "--name", name, "--dir", folder, "--resolution", side, *common])
-        [ours] = call([arguments.train, "verify", bundle, "--golden", folder / f"golden-{side}.safetensors",
-                       "--provider", "cpu", *common])
+        verified = call([arguments.train, "verify", bundle, "--golden", folder / f"golden-{side}.safetensors",
+                         "--provider", "cpu", *common])
+        [ours] = verified["rows"]
         ratio = theirs["milliseconds"] / ours["milliseconds"]
         print(f"| {name} | {side}×{side} | {ours['relative_error']:.1e} | {theirs['milliseconds']:.0f} | "
               f"{ours['milliseconds']:.0f} | {ratio:.2f}× | {theirs['peak_rss_mib']:.0f} | {ours['peak_rss_mib']} |", flush=True)

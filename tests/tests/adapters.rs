@@ -7,9 +7,9 @@ use homolog_backbone::{
     Adapter, Error, PUBLIC_ADAPTERS,
     checkpoint::{Checkpoint, Tensor},
     export::{Options, export},
-    onnx::{GraphBuilder, Storage, proto::data_type},
+    onnx::{GraphBuilder, proto::data_type},
 };
-use homolog_core::bundle::{Adaptation, AdapterKind, Bundle, Feature};
+use homolog_core::bundle::{Adaptation, AdapterKind, Bundle, Feature, Precision};
 use homolog_tests::{
     golden,
     heads::{describe, engine, tiny},
@@ -28,14 +28,14 @@ fn patterned(shape: [usize; 4]) -> Vec<f32> {
 }
 
 /// Runs an adapter by itself over patterned descriptors `[batch, h, w, input]`.
-fn run(file: &Path, shape: [usize; 4], storage: Storage) -> (Vec<usize>, Vec<f32>) {
+fn run(file: &Path, shape: [usize; 4], precision: Precision) -> (Vec<usize>, Vec<f32>) {
     let adapter = Adapter::open(&Checkpoint::open(file).unwrap(), shape[3]).unwrap();
     let folder = tempfile::tempdir().unwrap();
-    let mut graph = GraphBuilder::create(folder.path(), "head", storage).unwrap();
+    let mut graph = GraphBuilder::create(folder.path(), "head", precision).unwrap();
     let dims = [("batch", -1), ("h", -1), ("w", -1), ("channels", -1)];
     let input = graph.input("input", data_type::FLOAT, &dims);
     let output = adapter.emit(&mut graph, &input).unwrap();
-    graph.output(output, "descriptors", &dims);
+    graph.output(output, "descriptors", data_type::FLOAT, &dims);
     graph.finish().unwrap();
     let environment = homolog_engine::library::environment().unwrap();
     let builder = ort::session::builder::SessionBuilder::new(&environment);
@@ -54,7 +54,7 @@ fn the_published_adapters_give_what_pytorch_gives() {
         [("0300_dino_spair", 768), ("0368_dino_spair_fdim_128", 128), ("0369_dino_spair_fdim_384", 384)]
     {
         let (expected_shape, expected) = tensor(&golden("heads/published.safetensors"), name);
-        let (shape, found) = run(&folder.join(format!("{name}.pth")), [1, 4, 5, 768], Storage::Fp32);
+        let (shape, found) = run(&folder.join(format!("{name}.pth")), [1, 4, 5, 768], Precision::Fp32);
         let error = relative_error(&found, &expected).unwrap();
         eprintln!("{name}: {error:.1e}");
         assert_eq!((shape[3], shape), (channels, expected_shape));
@@ -79,15 +79,15 @@ fn the_published_adapters_are_known_by_their_digests() {
 fn every_image_of_a_batch_is_normalised_by_itself() {
     let (_, expected) = tensor(&golden("heads/synthetic.safetensors"), "identity");
     let file = golden("heads/identity.safetensors");
-    let error = relative_error(&run(&file, [2, 4, 5, 64], Storage::Fp32).1, &expected).unwrap();
+    let error = relative_error(&run(&file, [2, 4, 5, 64], Precision::Fp32).1, &expected).unwrap();
     assert!(error <= FP32, "{error:.1e}");
-    let error = relative_error(&run(&file, [2, 4, 5, 64], Storage::Fp16).1, &expected).unwrap();
+    let error = relative_error(&run(&file, [2, 4, 5, 64], Precision::Fp16Storage).1, &expected).unwrap();
     assert!((FP32..1e-2).contains(&error), "stored as fp16: {error:.1e}");
 }
 
 fn adapted(split: usize) -> Options {
     let adapter = Adapter::open(&Checkpoint::open(&golden("heads/narrow.pth")).unwrap(), 16).unwrap();
-    Options { adapter: Some(adapter), ..options(split, Feature::PreNorm, Storage::Fp32) }
+    Options { adapter: Some(adapter), ..options(split, Feature::PreNorm, Precision::Fp32) }
 }
 
 #[test]
@@ -99,7 +99,7 @@ fn an_adapted_bundle_gives_the_adapters_descriptors_and_shares_the_plain_bundles
         export(&tiny(), &checkpoint, &out, options, |_| {}).unwrap();
         Bundle::open(&out).unwrap()
     };
-    let plain = write("plain", &options(1, Feature::PreNorm, Storage::Fp32));
+    let plain = write("plain", &options(1, Feature::PreNorm, Precision::Fp32));
     let adapted = write("adapted", &adapted(1));
     let manifest = adapted.manifest();
     assert_eq!(manifest.adaptation, Adaptation::Adapter { architecture: AdapterKind::Bottleneck, width: 32 });

@@ -3,8 +3,8 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
 
-use homolog_backbone::{Error, PositionBasis, checkpoint::Checkpoint, export::Draft, onnx::Storage};
-use homolog_core::bundle::{Bundle, Debias, Feature, Manifest};
+use homolog_backbone::{Error, PositionBasis, checkpoint::Checkpoint, export::Draft};
+use homolog_core::bundle::{Bundle, Debias, Feature, Manifest, Precision};
 use homolog_tests::{
     golden,
     heads::{black, describe, describe_pixels, engine, tiny},
@@ -19,20 +19,20 @@ const SIDE: u32 = 70;
 fn debiased(
     out: &Path,
     feature: Feature,
-    storage: Storage,
+    precision: Precision,
     directions: usize,
 ) -> Result<Manifest, homolog_train::Error> {
     let checkpoint = Checkpoint::open(&golden("dinov2-plain/original.pth")).unwrap();
-    let (network, options) = (tiny(), options(1, feature, storage));
+    let (network, options) = (tiny(), options(1, feature, precision));
     let mut draft = Draft::write(&network, &checkpoint, out, &options, |_| {})?;
     homolog_train::debias::apply(&mut draft, NonZeroUsize::new(directions).unwrap())?;
     Ok(draft.finish()?)
 }
 
 /// The basis that the export finds, from the plain bundle's descriptors of a black image.
-fn basis(folder: &Path, storage: Storage) -> (PositionBasis, Vec<f32>) {
+fn basis(folder: &Path, precision: Precision) -> (PositionBasis, Vec<f32>) {
     let checkpoint = Checkpoint::open(&golden("dinov2-plain/original.pth")).unwrap();
-    let (network, options) = (tiny(), options(1, Feature::PostNorm, storage));
+    let (network, options) = (tiny(), options(1, Feature::PostNorm, precision));
     let out = folder.join("plain");
     let _ = std::fs::remove_dir_all(&out);
     Draft::write(&network, &checkpoint, &out, &options, |_| {}).unwrap().finish().unwrap();
@@ -58,7 +58,7 @@ fn debiased_descriptors_are_those_of_the_official_formula_at_this_and_other_size
     let folder = tempfile::tempdir().unwrap();
     for (feature, name) in [(Feature::PreNorm, "prenorm"), (Feature::PostNorm, "postnorm")] {
         let out = folder.path().join(name);
-        let manifest = debiased(&out, feature, Storage::Fp32, DIRECTIONS).unwrap();
+        let manifest = debiased(&out, feature, Precision::Fp32, DIRECTIONS).unwrap();
         assert_eq!(manifest.debias, Some(Debias { directions: DIRECTIONS, resolution: SIDE }));
         let engine = engine(vec![Bundle::open(&out).unwrap()]);
         let expected = |case: &str| tensor(&golden("heads/debias.safetensors"), &format!("{name}.{case}"));
@@ -79,7 +79,7 @@ fn debiased_descriptors_are_those_of_the_official_formula_at_this_and_other_size
 #[test]
 fn the_basis_spans_what_the_official_singular_vectors_span() {
     let folder = tempfile::tempdir().unwrap();
-    let (_, outer) = products(&basis(folder.path(), Storage::Fp32).0);
+    let (_, outer) = products(&basis(folder.path(), Precision::Fp32).0);
     let (_, expected) = tensor(&golden("heads/debias.safetensors"), "postnorm.projection");
     let error = relative_error(&outer, &expected).unwrap();
     assert!(error <= 1e-4, "{error:.1e}");
@@ -88,7 +88,7 @@ fn the_basis_spans_what_the_official_singular_vectors_span() {
 #[test]
 fn the_projection_is_idempotent() {
     let folder = tempfile::tempdir().unwrap();
-    let (inner, _) = products(&basis(folder.path(), Storage::Fp32).0);
+    let (inner, _) = products(&basis(folder.path(), Precision::Fp32).0);
     // (I − UUᵀ)² = I − UUᵀ exactly when UᵀU = I.
     for (place, value) in inner.iter().enumerate() {
         let identity = if place % (DIRECTIONS + 1) == 0 { 1.0 } else { 0.0 };
@@ -100,8 +100,8 @@ fn the_projection_is_idempotent() {
 fn debiased_descriptors_are_of_unit_length_and_have_nothing_along_the_basis() {
     let folder = tempfile::tempdir().unwrap();
     // Stored as fp16, too: the basis stays exact.
-    for (storage, name) in [(Storage::Fp32, "fp32"), (Storage::Fp16, "fp16")] {
-        let (basis, plain) = basis(folder.path(), storage);
+    for (precision, name) in [(Precision::Fp32, "fp32"), (Precision::Fp16Storage, "fp16")] {
+        let (basis, plain) = basis(folder.path(), precision);
         let basis = basis.basis();
         let along = |descriptor: &[f32]| -> f32 {
             let part = |column: usize| -> f32 {
@@ -114,7 +114,7 @@ fn debiased_descriptors_are_of_unit_length_and_have_nothing_along_the_basis() {
         assert!(plain.chunks(16).any(|descriptor| along(descriptor) > 0.1 * length(descriptor)));
 
         let out = folder.path().join(name);
-        debiased(&out, Feature::PostNorm, storage, DIRECTIONS).unwrap();
+        debiased(&out, Feature::PostNorm, precision, DIRECTIONS).unwrap();
         let engine = engine(vec![Bundle::open(&out).unwrap()]);
         let found = describe_pixels(&engine, name, black(SIDE));
         for descriptor in found.chunks(16) {
@@ -127,8 +127,8 @@ fn debiased_descriptors_are_of_unit_length_and_have_nothing_along_the_basis() {
 #[test]
 fn a_debiased_bundle_shares_the_plain_bundles_backbone() {
     let folder = tempfile::tempdir().unwrap();
-    basis(folder.path(), Storage::Fp32);
-    debiased(&folder.path().join("debiased"), Feature::PostNorm, Storage::Fp32, DIRECTIONS).unwrap();
+    basis(folder.path(), Precision::Fp32);
+    debiased(&folder.path().join("debiased"), Feature::PostNorm, Precision::Fp32, DIRECTIONS).unwrap();
     let open = |name: &str| Bundle::open(&folder.path().join(name)).unwrap();
     assert_eq!(engine(vec![open("plain"), open("debiased")]).backbones(), 1);
 }
@@ -136,7 +136,7 @@ fn a_debiased_bundle_shares_the_plain_bundles_backbone() {
 #[test]
 fn directions_that_are_not_there_are_refused_and_nothing_is_left_behind() {
     let folder = tempfile::tempdir().unwrap();
-    let error = debiased(&folder.path().join("out"), Feature::PostNorm, Storage::Fp32, 16).unwrap_err().to_string();
+    let error = debiased(&folder.path().join("out"), Feature::PostNorm, Precision::Fp32, 16).unwrap_err().to_string();
     assert!(error.contains("16 directions of descriptors of 16 channels"), "{error}");
     assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
 

@@ -3,9 +3,9 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
 
-use homolog_backbone::{export::export, onnx::Storage, random};
+use homolog_backbone::{export::export, random};
 use homolog_core::{
-    bundle::{Bundle, Feature},
+    bundle::{Bundle, Feature, Precision},
     features::Sampling,
     geometry::{FitMode, Point, Size},
     image::{DecodeLimits, Photo, Pixels},
@@ -33,7 +33,7 @@ fn engine(bundles: Vec<Bundle>) -> Engine {
 fn bundles(folder: &Path) -> Vec<Bundle> {
     let write = |name: &str, seed: u64, feature: Feature, fit: FitMode| {
         let (out, network) = (folder.join(name), tiny());
-        let mut options = options(1, feature, Storage::Fp32);
+        let mut options = options(1, feature, Precision::Fp32);
         (options.fit, options.resolutions) = (fit, vec![70, 84]);
         export(&network, &random::weights(&network.family, seed), &out, &options, |_| {}).unwrap();
         Bundle::open(&out).unwrap()

@@ -4,7 +4,12 @@
 
 use homolog_backbone::{catalog, random};
 use homolog_core::bundle::{Bundle, digest_file};
-use homolog_tests::{golden, heads::engine, root, shared};
+use homolog_tests::{
+    golden,
+    heads::engine,
+    root, shared,
+    train::{said, train},
+};
 use safetensors::tensor::{Dtype, TensorView, serialize_to_file};
 use std::{path::Path, process::Command};
 
@@ -79,6 +84,19 @@ fn a_published_adapter_is_refused_over_another_network_by_name() {
     weights(folder.path());
     let (success, said) = export(folder.path(), "dinov2-demo14", "out", &["--adapter", adapter.to_str().unwrap()]);
     assert!(!success && said.contains("DIY-SC was trained over dinov2-vitb14, not over dinov2-demo14"), "{said}");
+}
+
+#[test]
+fn random_weights_take_the_place_of_a_checkpoint_and_are_called_so() {
+    let folder = tempfile::tempdir().unwrap();
+    let out = folder.path().join("out").display().to_string();
+    let output = train(["export", "dinov2-demo14", "--out", &out]);
+    assert!(!output.status.success() && said(&output).contains("--weights"), "{}", said(&output));
+    let output = train(["export", "dinov2-demo14", "--random", "7", "--out", &out]);
+    assert!(output.status.success(), "{}", said(&output));
+    let bundle = Bundle::open(out.as_ref()).unwrap();
+    assert_eq!(bundle.manifest().provenance.seed, Some(7));
+    assert!(bundle.manifest().description.contains("random weights"), "{}", bundle.manifest().description);
 }
 
 #[test]

@@ -7,10 +7,9 @@ use homolog_backbone::{
     catalog::{Network, Origin},
     dinov2, dinov3,
     export::export,
-    onnx::Storage,
     random, sam,
 };
-use homolog_core::bundle::Feature;
+use homolog_core::bundle::{Feature, Precision};
 use homolog_tests::{
     options, root,
     service::{Service, form},
@@ -56,7 +55,7 @@ fn networks() -> [(&'static str, Family, Feature, u32); 4] {
 fn export_all(folder: &Path) {
     for (name, family, feature, side) in networks() {
         let network = Network { name, family, resolution: side, feature, licence: "MIT", origin: Origin::None };
-        let mut options = options(1, feature, Storage::Fp32);
+        let mut options = options(1, feature, Precision::Fp32);
         options.resolutions = vec![side];
         export(&network, &random::weights(&family, 3), &folder.join(name), &options, |_| {}).unwrap();
     }

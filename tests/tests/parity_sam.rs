@@ -7,10 +7,9 @@ use homolog_backbone::{
     Error, Family,
     catalog::{self, Network, Origin},
     checkpoint::{Checkpoint, Tensor},
-    onnx::Storage,
     random, sam,
 };
-use homolog_core::bundle::{Bundle, Feature};
+use homolog_core::bundle::{Bundle, Feature, Precision};
 use homolog_tests::{
     golden, options,
     parity::{Tiny, assert_below},
@@ -54,6 +53,8 @@ const WIDE: sam::Config = sam::Config {
 // 3e-6, not the 1e-4 that was asked for: rounding stays below 1e-6, an epsilon of 1e-5 in the norms gives 5e-6 and more, a
 // tanh GELU 1e-4, and whatever goes wrong with positions or padding above 1e-3.
 const FP32: f64 = 3e-6;
+// Products of 8 bits over so few channels, where nothing averages out.
+const INT8: f64 = 5e-2;
 
 fn tiny(config: sam::Config) -> Tiny {
     let (folder, sizes) = if config == WIDE { ("sam-wide", &SIZES[..7]) } else { ("sam-windows", &SIZES[..]) };
@@ -78,22 +79,22 @@ fn bundle(
     checkpoint: &str,
     split: usize,
     feature: Feature,
-    storage: Storage,
+    precision: Precision,
 ) -> (Bundle, TempDir) {
     let tiny = tiny(config);
-    tiny.bundle(&tiny.checkpoint(checkpoint), split, feature, storage)
+    tiny.bundle(&tiny.checkpoint(checkpoint), split, feature, precision)
 }
 
-fn errors(config: sam::Config, checkpoint: &str, split: usize, feature: Feature, storage: Storage) -> Vec<f64> {
+fn errors(config: sam::Config, checkpoint: &str, split: usize, feature: Feature, precision: Precision) -> Vec<f64> {
     let tiny = tiny(config);
-    tiny.errors(&tiny.checkpoint(checkpoint), split, feature, storage)
+    tiny.errors(&tiny.checkpoint(checkpoint), split, feature, precision)
 }
 
 #[test]
 fn both_namings_give_the_official_descriptors() {
     for config in [WINDOWS, WIDE] {
         for checkpoint in ["original.pth", "hub.safetensors"] {
-            assert_below(&errors(config, checkpoint, 1, Feature::PreNorm, Storage::Fp32), FP32);
+            assert_below(&errors(config, checkpoint, 1, Feature::PreNorm, Precision::Fp32), FP32);
         }
     }
 }
@@ -101,25 +102,29 @@ fn both_namings_give_the_official_descriptors() {
 #[test]
 fn the_neck_is_the_official_one() {
     for config in [WINDOWS, WIDE] {
-        assert_below(&errors(config, "original.pth", 1, Feature::Neck, Storage::Fp32), FP32);
+        assert_below(&errors(config, "original.pth", 1, Feature::Neck, Precision::Fp32), FP32);
     }
 }
 
 #[test]
 fn the_split_changes_nothing() {
     for split in [0, 2, 3] {
-        assert_below(&errors(WINDOWS, "original.pth", split, Feature::PreNorm, Storage::Fp32), FP32);
-        assert_below(&errors(WIDE, "original.pth", split, Feature::Neck, Storage::Fp32), FP32);
+        assert_below(&errors(WINDOWS, "original.pth", split, Feature::PreNorm, Precision::Fp32), FP32);
+        assert_below(&errors(WIDE, "original.pth", split, Feature::Neck, Precision::Fp32), FP32);
     }
 }
 
 #[test]
-fn weights_stored_as_fp16_stay_within_a_hundredth() {
-    for feature in [Feature::PreNorm, Feature::Neck] {
-        let errors = errors(WINDOWS, "original.pth", 1, feature, Storage::Fp16);
-        assert_below(&errors, 1e-2);
-        // It must show that weights were rounded, or the test compares fp32 with itself.
-        assert!(errors.iter().all(|error| *error > FP32));
+fn half_precision_stays_within_a_hundredth() {
+    for config in [WINDOWS, WIDE] {
+        tiny(config).assert_half(&[Feature::PreNorm, Feature::Neck], FP32);
+    }
+}
+
+#[test]
+fn eight_bits_stay_near() {
+    for config in [WINDOWS, WIDE] {
+        tiny(config).assert_int8(&[Feature::PreNorm, Feature::Neck], INT8);
     }
 }
 
@@ -131,7 +136,7 @@ fn load(path: &Path) -> Session {
 
 #[test]
 fn the_graphs_take_any_batch() {
-    let (bundle, _folder) = bundle(WINDOWS, "original.pth", 1, Feature::Neck, Storage::Fp32);
+    let (bundle, _folder) = bundle(WINDOWS, "original.pth", 1, Feature::Neck, Precision::Fp32);
     let (mut backbone, mut head) = (load(&bundle.backbone()), load(&bundle.head()));
 
     let cases = golden("sam-windows/cases.safetensors");
@@ -153,7 +158,7 @@ fn the_graphs_take_any_batch() {
 
 #[test]
 fn several_turns_of_queries_take_a_batch_too() {
-    let (bundle, _folder) = bundle(WINDOWS, "original.pth", 3, Feature::PreNorm, Storage::Fp32);
+    let (bundle, _folder) = bundle(WINDOWS, "original.pth", 3, Feature::PreNorm, Precision::Fp32);
     let mut backbone = load(&bundle.backbone());
     let (_, first) = tensor(&golden("sam-inputs.safetensors"), "68x64.input");
     // The second image is the first upside down, so that mixing the two shows.
@@ -205,7 +210,7 @@ fn another_familys_checkpoint_is_refused() {
 fn the_manifest_tells_the_channels_of_the_feature() {
     let folder = tempfile::tempdir().unwrap();
     for (feature, channels) in [(Feature::PreNorm, 16), (Feature::Neck, 8)] {
-        let (bundle, _folder) = bundle(WINDOWS, "hub.safetensors", 1, feature, Storage::Fp32);
+        let (bundle, _folder) = bundle(WINDOWS, "hub.safetensors", 1, feature, Precision::Fp32);
         let manifest = bundle.manifest();
         assert_eq!((manifest.channels, manifest.feature), (channels, feature));
         assert_eq!((manifest.backbone.family.as_str(), manifest.backbone.registers), ("sam", 0));
@@ -213,7 +218,7 @@ fn the_manifest_tells_the_channels_of_the_feature() {
     // The final norm is DINOv2's, and SAM has none.
     let checkpoint = tiny_checkpoint(|_| {});
     let options =
-        homolog_backbone::export::Options { resolutions: vec![28], ..options(1, Feature::PostNorm, Storage::Fp32) };
+        homolog_backbone::export::Options { resolutions: vec![28], ..options(1, Feature::PostNorm, Precision::Fp32) };
     let out = folder.path().join("none");
     let error =
         homolog_backbone::export::export(&tiny(WINDOWS).network, &checkpoint, &out, &options, |_| {}).unwrap_err();

@@ -3,9 +3,9 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
 
 use futures::{FutureExt, StreamExt, stream::FuturesUnordered};
-use homolog_backbone::{export::export, onnx::Storage, random};
+use homolog_backbone::{export::export, random};
 use homolog_core::{
-    bundle::{Bundle, Feature},
+    bundle::{Bundle, Feature, Precision},
     features::FeatureMap,
     geometry::Size,
     image::Pixels,
@@ -156,7 +156,7 @@ fn three(folder: &Path) -> Vec<Bundle> {
     let write = |name: &str, seed: u64, feature: Feature| {
         let out = folder.join(name);
         let network = tiny();
-        let options = options(1, feature, Storage::Fp32);
+        let options = options(1, feature, Precision::Fp32);
         export(&network, &random::weights(&network.family, seed), &out, &options, |_| {}).unwrap();
         Bundle::open(&out).unwrap()
     };

@@ -9,9 +9,8 @@ use homolog_backbone::{
     catalog::{self, Network},
     checkpoint::Checkpoint,
     export::{self, Options},
-    onnx::Storage,
 };
-use homolog_core::bundle::{Bundle, Feature};
+use homolog_core::bundle::{Bundle, Feature, Precision};
 use homolog_tests::{options, parity, tensor};
 use std::{env, path::Path};
 
@@ -50,7 +49,7 @@ const PUBLISHED: [Published; 4] = [
 
 fn bundle(network: &Network, checkpoint: &Checkpoint, folder: &Path, split: usize) -> Bundle {
     let out = folder.join(format!("split-{split}"));
-    let options = Options { resolutions: vec![SIDE as u32], ..options(split, Feature::PostNorm, Storage::Fp32) };
+    let options = Options { resolutions: vec![SIDE as u32], ..options(split, Feature::PostNorm, Precision::Fp32) };
     export::export(network, checkpoint, &out, &options, |_| {}).unwrap();
     Bundle::open(&out).unwrap()
 }

@@ -3,9 +3,9 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
 
-use homolog_backbone::{catalog, checkpoint::Checkpoint, export::export, onnx::Storage};
+use homolog_backbone::{catalog, checkpoint::Checkpoint, export::export};
 use homolog_core::{
-    bundle::{Bundle, Feature},
+    bundle::{Bundle, Feature, Precision},
     features::Sampling,
     image::DecodeLimits,
     matching::{Matcher, Settings as Matching},
@@ -69,7 +69,7 @@ fn the_released_dinov2_has_its_published_pck() {
     let network = catalog::find("dinov2-vitb14").unwrap();
     let folder = tempfile::tempdir().unwrap();
     let out = folder.path().join("dinov2");
-    let mut options = options(8, Feature::PreNorm, Storage::Fp32);
+    let mut options = options(8, Feature::PreNorm, Precision::Fp32);
     options.resolutions = vec![518];
     export(&network, &Checkpoint::open(file.as_ref()).unwrap(), &out, &options, |_| {}).unwrap();
     let report = report(Bundle::open(&out).unwrap(), 900).expect("PF-WILLOW lies in ../shared/data or HOMOLOG_SHARED");

@@ -25,7 +25,7 @@ pub(super) fn interpolated(
     let embedding = weights.get("pos_embed")?;
     // Position 0 is that of the CLS token.
     let patches = Tensor::new(vec![m, m * c], embedding.data[c..].to_vec())?;
-    let patches = graph.weight("pos_embed.patches", &patches)?;
+    let patches = graph.single_weight("pos_embed.patches", &patches)?;
     let (rows, columns) = if config.registers > 0 {
         (resample::bicubic_antialiased(graph, m, h)?, resample::bicubic_antialiased(graph, m, w)?)
     } else {
@@ -37,5 +37,6 @@ pub(super) fn interpolated(
         let offset = graph.node("Where", &[&same, &none, &offset], &[]);
         (resample::bicubic(graph, m, h, Some(&offset))?, resample::bicubic(graph, m, w, Some(&offset))?)
     };
-    Ok(resample::resized(graph, &patches, m, c, &rows, &columns))
+    let positions = resample::resized(graph, &patches, m, c, &rows, &columns);
+    Ok(graph.narrowed(&positions))
 }

@@ -25,7 +25,7 @@ pub fn backbone(graph: &mut GraphBuilder, weights: &Weights, config: &Config, sp
         stream.block(block)?;
     }
     let tokens = stream.leave();
-    graph.output(tokens, "tokens", &[("batch", -1), ("tokens", -1), ("width", config.width as i64)]);
+    tokens::output(graph, tokens, config.width);
     Ok(())
 }
 

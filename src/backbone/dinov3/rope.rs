@@ -1,5 +1,6 @@
 //! The rotary positions for any grid, computed inside the graph as the official code computes them
-//! (`dinov3/layers/rope_position_encoding.py`, `normalize_coords="separate"`, no augmentation), in fp32 at any storage.
+//! (`dinov3/layers/rope_position_encoding.py`, `normalize_coords="separate"`, no augmentation), in fp32 at any precision
+//! and rounded to the network's own at the end.
 
 use super::Config;
 use crate::{
@@ -43,7 +44,8 @@ pub(super) fn rotary(
         let patches = graph.node(op, &[&angles], &[]);
         let prefix = Tensor::new(vec![config.prefix(), pairs], vec![unturned; config.prefix() * pairs])?;
         let prefix = graph.exact(&prefix);
-        Ok(graph.node("Concat", &[&prefix, &patches], &[Attribute::Int("axis", 0)]))
+        let table = graph.node("Concat", &[&prefix, &patches], &[Attribute::Int("axis", 0)]);
+        Ok(graph.narrowed(&table))
     };
     Ok(Rotary { cos: table("Cos", 1.0)?, sin: table("Sin", 0.0)? })
 }

@@ -3,6 +3,7 @@
 use super::proto::{self, AttributeProto, NodeProto, TensorProto, attribute_type, data_type};
 use crate::{Error, checkpoint::Tensor};
 use half::f16;
+use homolog_core::bundle::Precision;
 use prost::Message;
 use std::{
     fs::File,
@@ -18,15 +19,6 @@ const IR_VERSION: i64 = 9;
 const EXTERNAL_FROM: usize = 1024;
 /// Page size, so that each weight can be memory-mapped by itself (ONNX's advice in `external_data`).
 const ALIGNMENT: u64 = 4096;
-
-/// How weights lie in the file.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Storage {
-    /// As they are computed with.
-    Fp32,
-    /// Rounded to half precision, cast back once when the model is loaded: half the file, fp32 computation.
-    Fp16,
-}
 
 /// A value in the graph, by its name.
 pub type Value = String;
@@ -48,7 +40,7 @@ pub enum Attribute<'a> {
 /// One graph on its way to a file.
 pub struct GraphBuilder {
     graph: proto::GraphProto,
-    storage: Storage,
+    precision: Precision,
     path: PathBuf,
     data_name: String,
     data: BufWriter<File>,
@@ -61,13 +53,23 @@ impl GraphBuilder {
     ///
     /// # Errors
     /// [`Error::Io`] when the weight file cannot be made.
-    pub fn create(folder: &Path, name: &str, storage: Storage) -> Result<GraphBuilder, Error> {
+    pub fn create(folder: &Path, name: &str, precision: Precision) -> Result<GraphBuilder, Error> {
         let data_name = format!("{name}.bin");
         let data_path = folder.join(&data_name);
         let data = BufWriter::new(File::create(&data_path).map_err(Error::io(&data_path))?);
         let graph = proto::GraphProto { name: name.into(), ..Default::default() };
         let path = folder.join(format!("{name}.onnx"));
-        Ok(GraphBuilder { graph, storage, path, data_name, data, written: 0, nodes: 0 })
+        Ok(GraphBuilder { graph, precision, path, data_name, data, written: 0, nodes: 0 })
+    }
+
+    /// What the network is computed in.
+    pub fn precision(&self) -> Precision {
+        self.precision
+    }
+
+    /// The type of activations and of what they are computed with, an ONNX data type.
+    pub fn dtype(&self) -> i32 {
+        if self.precision == Precision::Fp16 { data_type::FLOAT16 } else { data_type::FLOAT }
     }
 
     /// Declares an input; a negative size is a free one, named by its place.
@@ -76,10 +78,27 @@ impl GraphBuilder {
         name.into()
     }
 
-    /// Gives `value` the name of an output.
-    pub fn output(&mut self, value: Value, name: &str, dims: &[(&str, i64)]) {
+    /// Gives `value`, whose type is `dtype`, the name of an output.
+    pub fn output(&mut self, value: Value, name: &str, dtype: i32, dims: &[(&str, i64)]) {
         self.push_node("Identity", "", &[&value], vec![name.into()], &[]);
-        self.graph.output.push(value_info(name, data_type::FLOAT, dims));
+        self.graph.output.push(value_info(name, dtype, dims));
+    }
+
+    /// A value in single precision, in the network's own type.
+    pub fn narrowed(&mut self, value: &str) -> Value {
+        self.cast_if_half(value, data_type::FLOAT16)
+    }
+
+    /// A value of the network's own type, in single precision.
+    pub fn widened(&mut self, value: &str) -> Value {
+        self.cast_if_half(value, data_type::FLOAT)
+    }
+
+    fn cast_if_half(&mut self, value: &str, to: i32) -> Value {
+        if self.precision != Precision::Fp16 {
+            return value.into();
+        }
+        self.node("Cast", &[value], &[Attribute::Int("to", i64::from(to))])
     }
 
     /// Adds a standard operator with one output.
@@ -111,8 +130,8 @@ impl GraphBuilder {
     }
 
     /// Emits a loop: what `body` emits is run `times` (a `[1]` tensor of integers) times over. It is given the number of its
-    /// turn, a scalar from 0, and may read every value made before, but no weight of its own. The turns' results are of one
-    /// shape; they come stacked along a new first axis.
+    /// turn, a scalar from 0, and may read every value made before, but no weight of its own. The turns' results are of the
+    /// network's type and of one shape; they come stacked along a new first axis.
     ///
     /// # Errors
     /// Those of `body`.
@@ -128,7 +147,7 @@ impl GraphBuilder {
         self.push_node("Identity", "", &[&goes_on], vec![still_goes_on.clone()], &[]);
         let scalar = |name: &str, dtype| value_info(name, dtype, &[]);
         let floats =
-            proto::TypeProto { tensor_type: Some(proto::TensorTypeProto { elem_type: data_type::FLOAT, shape: None }) };
+            proto::TypeProto { tensor_type: Some(proto::TensorTypeProto { elem_type: self.dtype(), shape: None }) };
         let result = proto::ValueInfoProto { name: result, r#type: Some(floats) };
         let inside = proto::GraphProto {
             name: turn.clone(),
@@ -169,7 +188,12 @@ impl GraphBuilder {
         self.constant(data_type::FLOAT, &[], value.to_le_bytes().to_vec())
     }
 
-    /// Small fp32 values that must stay exact, whatever the storage of weights.
+    /// A scalar of unsigned 8-bit integers.
+    pub fn byte(&mut self, value: u8) -> Value {
+        self.constant(data_type::UINT8, &[], vec![value])
+    }
+
+    /// Small fp32 values that must stay exact, whatever the precision.
     pub fn exact(&mut self, tensor: &Tensor) -> Value {
         let raw = tensor.data.iter().flat_map(|value| value.to_le_bytes()).collect();
         self.constant(data_type::FLOAT, &tensor.shape, raw)
@@ -187,23 +211,29 @@ impl GraphBuilder {
         name
     }
 
-    /// A weight under the name it has in the checkpoint, stored as the builder was told.
+    /// A weight under the name it has in the checkpoint, in the network's own type.
     ///
     /// # Errors
     /// [`Error::Io`] when writing fails; [`Error::Tensor`] when half precision cannot hold a value.
     pub fn weight(&mut self, name: &str, tensor: &Tensor) -> Result<Value, Error> {
-        match self.storage {
-            Storage::Fp32 => {
+        match self.precision {
+            Precision::Fp16 => self.half(name, tensor),
+            Precision::Fp32 | Precision::Fp16Storage | Precision::Int8 => self.single_weight(name, tensor),
+        }
+    }
+
+    /// The same, computed with in single precision whatever the network is: what positions are interpolated from.
+    ///
+    /// # Errors
+    /// As [`GraphBuilder::weight`].
+    pub fn single_weight(&mut self, name: &str, tensor: &Tensor) -> Result<Value, Error> {
+        match self.precision {
+            Precision::Fp32 | Precision::Int8 => {
                 let raw: Vec<u8> = tensor.data.iter().flat_map(|value| value.to_le_bytes()).collect();
                 self.initializer(name, data_type::FLOAT, &tensor.shape, raw)
             }
-            Storage::Fp16 => {
-                if let Some(value) = tensor.data.iter().find(|value| !f16::from_f32(**value).is_finite()) {
-                    let reason = format!("{value} does not fit half precision; store it as fp32");
-                    return Err(Error::Tensor { name: name.into(), reason });
-                }
-                let raw = tensor.data.iter().flat_map(|value| f16::from_f32(*value).to_le_bytes()).collect();
-                let stored = self.initializer(&format!("{name}.fp16"), data_type::FLOAT16, &tensor.shape, raw)?;
+            Precision::Fp16Storage | Precision::Fp16 => {
+                let stored = self.half(&format!("{name}.fp16"), tensor)?;
                 // Folded when the session is made: the running graph sees an fp32 weight.
                 let to = Attribute::Int("to", i64::from(data_type::FLOAT));
                 Ok(self.node("Cast", &[&stored], &[to]))
@@ -211,7 +241,20 @@ impl GraphBuilder {
         }
     }
 
-    fn initializer(&mut self, name: &str, dtype: i32, shape: &[usize], raw: Vec<u8>) -> Result<Value, Error> {
+    fn half(&mut self, name: &str, tensor: &Tensor) -> Result<Value, Error> {
+        if let Some(value) = tensor.data.iter().find(|value| !f16::from_f32(**value).is_finite()) {
+            let reason = format!("{value} does not fit half precision; export it as fp32");
+            return Err(Error::Tensor { name: name.into(), reason });
+        }
+        let raw = tensor.data.iter().flat_map(|value| f16::from_f32(*value).to_le_bytes()).collect();
+        self.initializer(name, data_type::FLOAT16, &tensor.shape, raw)
+    }
+
+    /// A weight of any type: `raw` holds its values, little-endian.
+    ///
+    /// # Errors
+    /// [`Error::Io`] when writing fails.
+    pub fn initializer(&mut self, name: &str, dtype: i32, shape: &[usize], raw: Vec<u8>) -> Result<Value, Error> {
         let mut tensor = TensorProto { dims: dims(shape), data_type: dtype, name: name.into(), ..Default::default() };
         if raw.len() < EXTERNAL_FROM {
             tensor.raw_data = raw;

@@ -4,4 +4,4 @@
 mod builder;
 pub mod proto;
 
-pub use builder::{Attribute, GraphBuilder, Storage, Value};
+pub use builder::{Attribute, GraphBuilder, Value};

@@ -6,6 +6,8 @@
 /// `AttributeProto.AttributeType`.
 pub mod attribute_type {
     pub const FLOAT: i32 = 1;
+    pub const UINT8: i32 = 2;
+    pub const INT8: i32 = 3;
     pub const INT: i32 = 2;
     pub const STRING: i32 = 3;
     pub const GRAPH: i32 = 5;
@@ -15,6 +17,8 @@ pub mod attribute_type {
 /// `TensorProto.DataType`.
 pub mod data_type {
     pub const FLOAT: i32 = 1;
+    pub const UINT8: i32 = 2;
+    pub const INT8: i32 = 3;
     pub const INT64: i32 = 7;
     pub const BOOL: i32 = 9;
     pub const FLOAT16: i32 = 10;

@@ -4,7 +4,8 @@ use super::{Config, EPSILON, attention::Attention, position};
 use crate::{
     Error, Weights,
     emit::{Stream, transposed},
-    onnx::{Attribute, GraphBuilder, Value, proto::data_type},
+    onnx::{Attribute, GraphBuilder, Value},
+    tokens,
 };
 use homolog_core::bundle::Feature;
 use std::ops::Range;
@@ -14,25 +15,12 @@ use std::ops::Range;
 /// # Errors
 /// Whatever reading a weight or writing the files meets.
 pub fn backbone(graph: &mut GraphBuilder, weights: &Weights, config: &Config, split: usize) -> Result<(), Error> {
-    let image =
-        graph.input("image", data_type::FLOAT, &[("batch", -1), ("channels", 3), ("height", -1), ("width", -1)]);
-    let (c, patch) = (config.width as i64, i64::from(config.patch));
-    let kernel = graph.weight("patch_embed.proj.weight", &weights.get("patch_embed.proj.weight")?)?;
-    let bias = graph.weight("patch_embed.proj.bias", &weights.get("patch_embed.proj.bias")?)?;
-    let square = [patch, patch];
-    let attributes = [Attribute::Ints("kernel_shape", &square), Attribute::Ints("strides", &square)];
-    let patches = graph.node("Conv", &[&image, &kernel, &bias], &attributes);
-    let size = [0, 2, 3].map(|axis| size(graph, &patches, axis));
-    let flat = graph.ints(&[0, c, -1]);
-    let patches = graph.node("Reshape", &[&patches, &flat], &[]);
-    let patches = graph.node("Transpose", &[&patches], &[Attribute::Ints("perm", &[0, 2, 1])]);
-
-    let [_, h, w] = &size;
-    let positions = position::absolute(graph, weights, config, h, w)?;
-    let tokens = graph.node("Add", &[&patches, &positions], &[]);
-    let stream = blocks(graph, weights, config, &tokens, 0..split, size)?;
+    let tokens::Patches { tokens, batch, h, w } = tokens::patches(graph, weights, config.patch, config.width)?;
+    let positions = position::absolute(graph, weights, config, &h, &w)?;
+    let tokens = graph.node("Add", &[&tokens, &positions], &[]);
+    let stream = blocks(graph, weights, config, &tokens, 0..split, [batch, h, w])?;
     let tokens = stream.leave();
-    graph.output(tokens, "tokens", &[("batch", -1), ("tokens", -1), ("width", c)]);
+    tokens::output(graph, tokens, config.width);
     Ok(())
 }
 
@@ -48,9 +36,7 @@ pub fn head(
     split: usize,
     feature: Feature,
 ) -> Result<Value, Error> {
-    let width = ("width", config.width as i64);
-    let tokens = graph.input("tokens", data_type::FLOAT, &[("batch", -1), ("tokens", -1), width]);
-    let grid = graph.input("grid", data_type::INT64, &[("axes", 2)]);
+    let tokens::HeadInputs { tokens, grid } = tokens::head_inputs(graph, config.width);
     let (h, w) = (graph.ints(&[0]), graph.ints(&[1]));
     let [h, w] = [h, w].map(|axis| graph.node("Gather", &[&grid, &axis], &[]));
     let batch = size(graph, &tokens, 0);

@@ -21,9 +21,10 @@ pub(super) fn absolute(
 ) -> Result<Value, Error> {
     let (m, c) = (config.position_grid, config.width);
     let table = Tensor::new(vec![m, m * c], weights.get("pos_embed")?.data)?;
-    let table = graph.weight("pos_embed", &table)?;
+    let table = graph.single_weight("pos_embed", &table)?;
     let (rows, columns) = (resample::bicubic(graph, m, h, None)?, resample::bicubic(graph, m, w, None)?);
-    Ok(resample::resized(graph, &table, m, c, &rows, &columns))
+    let positions = resample::resized(graph, &table, m, c, &rows, &columns);
+    Ok(graph.narrowed(&positions))
 }
 
 /// What relative positions along one axis of `n` tokens need beside a block's table; blocks share it.
@@ -58,10 +59,11 @@ impl Axis {
 
     /// Emits `[n, channels of a head, n]`: for query i, what it is multiplied with to give its bias towards each key j.
     pub fn table(&self, graph: &mut GraphBuilder, weights: &Weights, name: &str) -> Result<Value, Error> {
-        let mut table = graph.weight(name, &weights.get(name)?)?;
+        let mut table = graph.single_weight(name, &weights.get(name)?)?;
         if let Some(resize) = &self.resize {
             table = graph.node("MatMul", &[resize, &table], &[]);
         }
+        let table = graph.narrowed(&table);
         let rows = graph.node("Gather", &[&table, &self.index], &[]);
         Ok(graph.node("Transpose", &[&rows], &[Attribute::Ints("perm", &[0, 2, 1])]))
     }

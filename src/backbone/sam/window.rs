@@ -61,11 +61,13 @@ impl Windows {
         let unpartition = graph.node("Reshape", &[&place, &flat], &[]);
 
         let zeros = graph.exact(&Tensor::new(vec![1, 1, config.width], vec![0.0; config.width])?);
+        let zeros = graph.narrowed(&zeros);
         let rest = graph.ints(&[1, config.width as i64]);
         let shape = graph.node("Concat", &[batch, &rest], &[Attribute::Int("axis", 0)]);
         let padding = graph.node("Expand", &[&zeros, &shape], &[]);
 
         let hot = graph.exact(&one_hot(config)?);
+        let hot = graph.narrowed(&hot);
         let windows = graph.node("Mul", &[&down, &across], &[]);
         let windows = graph.node("Mul", &[batch, &windows], &[]);
         let rest = graph.ints(&[side * side, config.heads as i64, 2 * side]);

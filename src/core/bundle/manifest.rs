@@ -36,7 +36,7 @@ pub struct Manifest {
     pub feature: Feature,
     /// Channels of a descriptor.
     pub channels: usize,
-    /// How weights lie in the files.
+    /// What the network is computed in.
     pub precision: Precision,
     /// How an image is fitted to the network's input.
     pub fit: FitMode,
@@ -111,7 +111,7 @@ impl fmt::Display for Feature {
     }
 }
 
-/// How weights lie in the files.
+/// How weights lie in the files, and what the network is computed in. Descriptors are given in single precision by all.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]
@@ -120,6 +120,21 @@ pub enum Precision {
     Fp32,
     /// Stored in half precision, computed in single precision.
     Fp16Storage,
+    /// Stored and computed in half precision, for CUDA; positions and statistics of norms in single precision.
+    Fp16,
+    /// The blocks' products in 8-bit integers, for CPUs; everything else in single precision.
+    Int8,
+}
+
+impl fmt::Display for Precision {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Precision::Fp32 => "fp32",
+            Precision::Fp16Storage => "fp16_storage",
+            Precision::Fp16 => "fp16",
+            Precision::Int8 => "int8",
+        })
+    }
 }
 
 /// How the network was adapted to correspondence.

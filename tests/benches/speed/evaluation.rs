@@ -1,9 +1,9 @@
 //! What an evaluation costs beside the bare encoding of its images: reading, decoding, matching and the runner's own work.
 
 use super::{compare, engine, jpeg, photo};
-use homolog_backbone::{catalog, export::export, onnx::Storage, random};
+use homolog_backbone::{catalog, export::export, random};
 use homolog_core::{
-    bundle::{Bundle, Feature},
+    bundle::{Bundle, Feature, Precision},
     geometry::{Point, Size},
     image::{DecodeLimits, Photo},
     matching,
@@ -37,7 +37,7 @@ pub fn evaluation() {
 
     let network = catalog::find("dinov2-vits14").unwrap();
     let out = folder.path().join("vits");
-    let mut options = options(12, Feature::PreNorm, Storage::Fp32);
+    let mut options = options(12, Feature::PreNorm, Precision::Fp32);
     options.resolutions = vec![224];
     export(&network, &random::weights(&network.family, 0), &out, &options, |_| {}).unwrap();
     for (name, bundle, density) in [
