@@ -102,6 +102,11 @@ impl Service {
         self.log_until(|line| words.iter().any(|word| line.contains(word)))
     }
 
+    /// What the service has written since it was last looked at.
+    pub fn log_since(&self) -> Vec<String> {
+        self.log.try_iter().collect()
+    }
+
     fn log_until(&self, found: impl Fn(&str) -> bool) -> Option<String> {
         let end = Instant::now() + Duration::from_secs(10);
         loop {

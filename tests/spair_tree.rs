@@ -220,10 +220,11 @@ fn write_list<'a>(folder: &Path, layout: &str, split: &str, names: impl Iterator
 }
 
 /// SplitMix64: enough for test data, and the same on every machine and in every version.
-struct Random(u64);
+pub struct Random(pub u64);
 
 impl Random {
-    fn below(&mut self, bound: u64) -> u64 {
+    /// A number below `bound`.
+    pub fn below(&mut self, bound: u64) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut z = self.0;
         z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
