@@ -102,9 +102,15 @@ impl Service {
         self.log_until(|line| words.iter().any(|word| line.contains(word)))
     }
 
-    /// What the service has written since it was last looked at.
-    pub fn log_since(&self) -> Vec<String> {
-        self.log.try_iter().collect()
+    /// What the service has written since it was last looked at, up to the next line that has all of `words`.
+    pub fn log_through(&self, words: &[&str]) -> Vec<String> {
+        let lines = std::cell::RefCell::new(Vec::new());
+        let found = self.log_until(|line| {
+            lines.borrow_mut().push(line.to_owned());
+            words.iter().all(|word| line.contains(word))
+        });
+        assert!(found.is_some(), "no line with {words:?}");
+        lines.into_inner()
     }
 
     fn log_until(&self, found: impl Fn(&str) -> bool) -> Option<String> {

@@ -16,7 +16,7 @@ use std::time::Duration;
 
 use sqlx::any::AnyPoolOptions;
 use sqlx::sqlite::SqliteConnectOptions;
-use sqlx::{Any, AnyPool, ConnectOptions, Connection, Executor, Transaction};
+use sqlx::{Any, AnyConnection, AnyPool, ConnectOptions, Connection, Executor, Transaction};
 
 use crate::Error;
 pub use claim::{Lease, Shard};
@@ -120,20 +120,14 @@ impl Store {
             Address::Sqlite(path) => (sqlite_url(path), Dialect::Sqlite, Some(lock(path)?)),
             Address::Postgres(url) => (url.clone(), Dialect::Postgres, None),
         };
+        // the pool tries again and again, and in the end says only that it waited in vain
+        let mut first = AnyConnection::connect(&url).await.map_err(opening)?;
+        set_up(&mut first, dialect).await.map_err(opening)?;
+        first.close().await.map_err(opening)?;
         let pool = AnyPoolOptions::new()
             .max_connections(8)
             .acquire_timeout(PATIENCE)
-            .after_connect(move |connection, _| {
-                Box::pin(async move {
-                    if dialect == Dialect::Sqlite {
-                        // NORMAL: a power cut may cost the last results, which are then made again; a crash costs none
-                        let settings = "PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; PRAGMA foreign_keys = ON; \
-                            PRAGMA busy_timeout = 10000;";
-                        connection.execute(settings).await?;
-                    }
-                    Ok(())
-                })
-            })
+            .after_connect(move |connection, _| Box::pin(set_up(connection, dialect)))
             .after_release(move |connection, _| {
                 Box::pin(async move {
                     if dialect == Dialect::Sqlite {
@@ -182,6 +176,17 @@ impl Store {
         };
         Ok(sqlx::query_scalar(now).fetch_one(&mut **transaction).await?)
     }
+}
+
+/// Readies a new connection.
+async fn set_up(connection: &mut AnyConnection, dialect: Dialect) -> Result<(), sqlx::Error> {
+    if dialect == Dialect::Sqlite {
+        // NORMAL: a power cut may cost the last results, which are then made again; a crash costs none
+        let settings = "PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; PRAGMA foreign_keys = ON; \
+            PRAGMA busy_timeout = 10000;";
+        connection.execute(settings).await?;
+    }
+    Ok(())
 }
 
 fn sqlite_url(path: &Path) -> String {

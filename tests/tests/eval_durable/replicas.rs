@@ -47,8 +47,10 @@ async fn three_replicas_of_which_one_is_killed_give_the_result_of_one_alone() {
     replicas.until_at_work(3).await;
     replicas.services[1].evaluation_until(&id, |now| now["progress"]["pairs_done"].as_u64() > Some(50)).await;
     // a claim of it dies with it
-    let before: Vec<String> =
-        sqlx::query_scalar("SELECT DISTINCT owner FROM eval_shards WHERE owner IS NOT NULL").fetch_all(&replicas.pool).await.unwrap();
+    let before: Vec<String> = sqlx::query_scalar("SELECT DISTINCT owner FROM eval_shards WHERE owner IS NOT NULL")
+        .fetch_all(&replicas.pool)
+        .await
+        .unwrap();
     replicas.services.remove(0).kill();
     println!("one of {} owners was killed", before.len());
     for (index, service) in replicas.services.iter().enumerate() {

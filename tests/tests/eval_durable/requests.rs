@@ -13,12 +13,12 @@ async fn requests_are_answered_before_an_evaluation_and_ahead_of_its_images() {
     let photo = std::fs::read(golden("images/rgb.jpg")).unwrap();
     let request = json!({"points": [[1, 1]], "resolution": 448});
     for _ in 0..6 {
-        service.log_since();
         let answer = service.post_form(form(&photo, &photo, &request)).await;
         assert_eq!(answer.status(), 200);
         // lines of the request have its id, those of the evaluation have none
-        let lines = service.log_since();
-        let ended = |line: &str, stage: &str| line.contains("\"done\"") && line.contains(&format!("\"name\":\"{stage}\""));
+        let lines = service.log_through(&["answered", "/match"]);
+        let ended =
+            |line: &str, stage: &str| line.contains("\"done\"") && line.contains(&format!("\"name\":\"{stage}\""));
         let is_request = |line: &str| line.contains("\"id\":");
         let decoded = lines.iter().position(|line| ended(line, "decode") && is_request(line)).unwrap();
         let (mut own, mut before) = (0, 0);

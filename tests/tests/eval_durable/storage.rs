@@ -3,52 +3,82 @@
 use super::{Data, assert_matches, assert_same, several_runs};
 use homolog_tests::service::assert_problem;
 use sqlx::{Connection, SqliteConnection};
-use std::{fs::File, io::Write, path::PathBuf, process::Command, time::Duration};
+use std::{
+    fs::File,
+    io::Write,
+    path::PathBuf,
+    process::Command,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    thread::JoinHandle,
+    time::Duration,
+};
 use tempfile::TempDir;
 
 /// A disk of the test's own, which fills in no time.
-struct Disk(TempDir);
+struct Disk {
+    folder: TempDir,
+    filling: Option<(Arc<AtomicBool>, JoinHandle<()>)>,
+}
 
 impl Disk {
     /// Mounts one where that is allowed; else says that the test is skipped.
     fn mount() -> Option<Disk> {
         let folder = tempfile::tempdir().unwrap();
-        let mount = Command::new("mount").args(["-t", "tmpfs", "-o", "size=12m", "homolog"]).arg(folder.path()).output();
+        let mount =
+            Command::new("mount").args(["-t", "tmpfs", "-o", "size=12m", "homolog"]).arg(folder.path()).output();
         if mount.is_ok_and(|output| output.status.success()) {
-            return Some(Disk(folder));
+            return Some(Disk { folder, filling: None });
         }
         eprintln!("skipped: no disk can be mounted here (`mount -t tmpfs` wants root)");
         None
     }
 
     fn ballast(&self) -> PathBuf {
-        self.0.path().join("ballast")
+        self.folder.path().join("ballast")
     }
 
-    /// Leaves no room.
-    fn fill(&self) {
+    /// Leaves no room, and takes at once whatever the database gives back.
+    fn fill(&mut self) {
         let mut file = File::options().create(true).append(true).open(self.ballast()).unwrap();
-        while file.write_all(&[1; 512]).is_ok() {}
+        let mut take_all = move || while file.write_all(&[1; 512]).is_ok() {};
+        take_all();
+        let on = Arc::new(AtomicBool::new(true));
+        let still = on.clone();
+        let filling = std::thread::spawn(move || {
+            while still.load(Ordering::Relaxed) {
+                take_all();
+                std::thread::sleep(Duration::from_millis(1));
+            }
+        });
+        self.filling = Some((on, filling));
     }
 
-    fn make_room(&self) {
-        std::fs::remove_file(self.ballast()).unwrap();
+    fn make_room(&mut self) {
+        if let Some((on, filling)) = self.filling.take() {
+            on.store(false, Ordering::Relaxed);
+            filling.join().unwrap();
+            std::fs::remove_file(self.ballast()).unwrap();
+        }
     }
 }
 
 impl Drop for Disk {
     fn drop(&mut self) {
-        let _ = Command::new("umount").args(["--lazy"]).arg(self.0.path()).status();
+        self.make_room();
+        let _ = Command::new("umount").args(["--lazy"]).arg(self.folder.path()).status();
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_full_disk_is_told_and_the_same_evaluation_is_finished_when_there_is_room() {
-    let Some(disk) = Disk::mount() else { return };
+    let Some(mut disk) = Disk::mount() else { return };
     let data = Data::write(4, 30, 8);
     let body = several_runs();
     let expected = data.undisturbed(&body).await;
-    let store = disk.0.path().join("evaluations.sqlite");
+    let store = disk.folder.path().join("evaluations.sqlite");
     let service = data.serve(&["--eval-store", &store.display().to_string()]).await;
 
     disk.fill();
@@ -77,7 +107,13 @@ async fn a_full_disk_is_told_and_the_same_evaluation_is_finished_when_there_is_r
     assert_same(&service.result(&id).await, &expected, "after a full disk");
     assert!(service.evaluation(&id).await["trouble"].is_null());
 
-    // a process that ends on a full disk leaves a whole database, too
+    // a process that ends on a full disk leaves a whole database, too; in a new one, which has no room of its own
+    service.signal_stop();
+    assert!(service.ended().success());
+    let second_store = disk.folder.path().join("second.sqlite");
+    std::fs::remove_file(&store).unwrap();
+    let store = second_store;
+    let service = data.serve(&["--eval-store", &store.display().to_string()]).await;
     let second = service.evaluate(&body).await;
     service.evaluation_until(&second, |now| now["progress"]["pairs_done"].as_u64() > Some(100)).await;
     disk.fill();
