@@ -4,10 +4,13 @@ SHELL := /bin/sh
 PYTHON ?= python3
 CARGO ?= cargo
 LISTEN ?= 127.0.0.1:8080
-# Pillow alone, for the comparison of our resizing with it: installed beside, without a virtual environment.
-PILLOW := pillow==$(shell sed -n 's/^pillow==//p' tests/reference/requirements.txt)
+# Pillow, for the comparison of our resizing with it, and numpy, for the second evaluator: installed beside, without a virtual
+# environment.
+PACKAGES := $(shell grep -E '^(pillow|numpy)==' tests/reference/requirements.txt)
+# Its packages are found by every Python that a test starts.
+TEST_PYTHON := HOMOLOG_PYTHON='$(PYTHON)' PYTHONPATH='$(CURDIR)/.cache/python'
 
-.PHONY: run test setup pillow lint bench reference demo parity parity-published pck-published openapi help
+.PHONY: run test setup packages postgres lint bench reference demo parity parity-published pck-published openapi help
 
 help:
 	@echo 'make run        fetch ONNX Runtime, build, serve the demo bundle on $(LISTEN)'
@@ -29,13 +32,21 @@ setup:
 run: setup
 	$(CARGO) run --release --package homolog -- serve --listen $(LISTEN)
 
-test: setup pillow
+test: setup packages postgres
 	$(CARGO) build --workspace
-	HOMOLOG_REQUIRE_PILLOW=1 $(CARGO) test --workspace
+	$(TEST_PYTHON) HOMOLOG_REQUIRE_PILLOW=1 $(CARGO) test --workspace
 
-pillow:
-	@PYTHONPATH=.cache/python $(PYTHON) -c 'import PIL, sys; sys.exit("pillow==" + PIL.__version__ != "$(PILLOW)")' 2>/dev/null \
-		|| $(PYTHON) -m pip install --quiet --disable-pip-version-check --upgrade --target .cache/python '$(PILLOW)'
+packages:
+	@$(TEST_PYTHON) $(PYTHON) -c 'import numpy, PIL.Image, sys; \
+		sys.exit({"numpy==" + numpy.__version__, "pillow==" + PIL.__version__} != set(sys.argv[1:]))' $(PACKAGES) 2>/dev/null \
+		|| $(PYTHON) -m pip install --quiet --disable-pip-version-check --upgrade --target .cache/python $(PACKAGES)
+
+# For the tests of replicas, which start one of their own.
+postgres:
+	@command -v initdb >/dev/null || ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 \
+		|| { [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null && apt-get update --quiet \
+			&& DEBIAN_FRONTEND=noninteractive apt-get install --yes --no-install-recommends postgresql; } \
+		|| echo 'PostgreSQL is not here and cannot be installed: the tests of replicas will skip (Debian: apt-get install postgresql)'
 
 lint:
 	$(CARGO) fmt --all --check
