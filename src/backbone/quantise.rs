@@ -1,9 +1,8 @@
 //! Products of 8-bit integers: weights with a scale for each output channel, rounded here; activations with a scale for each
 //! token, rounded as they come (W8A8, dynamic by token).
 //!
-//! One scale for all tokens, as ONNX Runtime's `DynamicQuantizeMatMul` has it, is a little faster, but then a token that stands
-//! out takes all others their digits, and those of a ViT do; 8-bit weights alone (`MatMulNBits`) take twice the time
-//! (`make bench`).
+//! One scale for all tokens, as ONNX Runtime's `DynamicQuantizeMatMul` has it, is at best a little faster, but then a token that
+//! stands out takes all others their digits; `MatMulNBits`, which halves the error, takes more than twice the time (`make bench`).
 
 use crate::{
     Error,

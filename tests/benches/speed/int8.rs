@@ -1,6 +1,6 @@
 //! What 8 bits save, and what the ways there are to have them cost in digits.
 
-use super::{compare, session};
+use super::{compare, session, session_with};
 use homolog_backbone::{
     Quantised, catalog, checkpoint,
     export::export,
@@ -29,24 +29,28 @@ pub fn products() {
     for row in uneven.chunks_exact_mut(IN).step_by(ROWS / 10) {
         row.iter_mut().for_each(|value| *value *= 30.0);
     }
-    let build = |name: &str, precision: Precision, emit: &dyn Fn(&mut GraphBuilder, &str) -> Value| {
+    let write = |name: &str, precision: Precision, emit: &dyn Fn(&mut GraphBuilder, &str) -> Value| {
         let mut graph = GraphBuilder::create(folder.path(), name, precision).unwrap();
         let x = graph.input("x", data_type::FLOAT, &[("rows", -1), ("in", IN as i64)]);
         let y = emit(&mut graph, &x);
         graph.output(y, "y", data_type::FLOAT, &[("rows", -1), ("out", OUT as i64)]);
         graph.finish().unwrap();
-        session(&folder.path().join(format!("{name}.onnx")))
+        folder.path().join(format!("{name}.onnx"))
     };
     let tensor = checkpoint::Tensor::new(vec![IN, OUT], weight.clone()).unwrap();
-    let mut single = build("single", Precision::Fp32, &|graph, x| {
+    let single = write("single", Precision::Fp32, &|graph, x| {
         let weight = graph.weight("w", &tensor).unwrap();
         graph.node("Gemm", &[x, &weight], &[])
     });
     let by_token =
-        build("by_token", Precision::Int8, &|graph, x| Quantised::of(graph, x).product(graph, "w", &tensor).unwrap());
-    let by_tensor = build("by_tensor", Precision::Int8, &|graph, x| by_tensor(graph, x, &weight));
-    let weights_alone = build("weights_alone", Precision::Int8, &|graph, x| weights_alone(graph, x, &weight));
+        write("by_token", Precision::Int8, &|graph, x| Quantised::of(graph, x).product(graph, "w", &tensor).unwrap());
+    let by_tensor = write("by_tensor", Precision::Int8, &|graph, x| by_tensor(graph, x, &weight));
+    let weights_alone = write("weights_alone", Precision::Int8, &|graph, x| weights_alone(graph, x, &weight));
 
+    let mut single = session(&single);
+    // Without packing it computes in single precision.
+    let weights_alone = session_with(&weights_alone, true);
+    let (by_token, by_tensor) = (session(&by_token), session(&by_tensor));
     let expected = [run(&mut single, &even), run(&mut single, &uneven)];
     for (name, mut way) in [("by token", by_token), ("by tensor", by_tensor), ("MatMulNBits", weights_alone)] {
         let errors = [(&even, &expected[0]), (&uneven, &expected[1])].map(|(x, y)| median_error(&run(&mut way, x), y));
