@@ -10,6 +10,8 @@ PACKAGES := $(shell grep -E '^(pillow|numpy)==' tests/reference/requirements.txt
 # Its packages are found by every Python that a test starts.
 TEST_PYTHON := HOMOLOG_PYTHON='$(PYTHON)' PYTHONPATH='$(CURDIR)/.cache/python'
 
+HAS_POSTGRES := command -v initdb >/dev/null || ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1
+
 .PHONY: run test setup packages postgres lint bench reference demo parity parity-published pck-published openapi help
 
 help:
@@ -34,7 +36,8 @@ run: setup
 
 test: setup packages postgres
 	$(CARGO) build --workspace
-	$(TEST_PYTHON) HOMOLOG_REQUIRE_PILLOW=1 $(CARGO) test --workspace
+	export HOMOLOG_REQUIRE_PILLOW=1; if $(HAS_POSTGRES); then export HOMOLOG_REQUIRE_POSTGRES=1; fi; \
+		$(TEST_PYTHON) $(CARGO) test --workspace
 
 packages:
 	@$(TEST_PYTHON) $(PYTHON) -c 'import numpy, PIL.Image, sys; \
@@ -43,7 +46,7 @@ packages:
 
 # For the tests of replicas, which start one of their own.
 postgres:
-	@command -v initdb >/dev/null || ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 \
+	@{ $(HAS_POSTGRES); } \
 		|| { [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null && apt-get update --quiet \
 			&& DEBIAN_FRONTEND=noninteractive apt-get install --yes --no-install-recommends postgresql; } \
 		|| echo 'PostgreSQL is not here and cannot be installed: the tests of replicas will skip (Debian: apt-get install postgresql)'

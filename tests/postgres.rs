@@ -20,6 +20,7 @@ impl Postgres {
     /// Starts one, where Debian's package or the like is installed (`make test` sees to that); else says that the test is skipped.
     pub fn start() -> Option<Postgres> {
         let Some(programs) = programs() else {
+            assert!(std::env::var_os("HOMOLOG_REQUIRE_POSTGRES").is_none(), "PostgreSQL is required and not here");
             eprintln!("skipped: there is no PostgreSQL here (initdb and postgres; Debian: apt-get install postgresql)");
             return None;
         };

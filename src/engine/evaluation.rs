@@ -20,8 +20,8 @@ use std::{
 /// How long a thread sleeps at most before it looks whether the run was cancelled.
 const LOOK: Duration = Duration::from_millis(50);
 
-/// Gives the bytes of an image's file, or says in a sentence why it cannot.
-type Source<'a> = dyn Fn(&Image) -> Result<Vec<u8>, String> + Send + Sync + 'a;
+/// Gives the bytes of an image's file, or says whether the image is to blame.
+type Source<'a> = dyn Fn(&Image) -> Result<Vec<u8>, EncodeError> + Send + Sync + 'a;
 
 /// Bundles at a resolution each, as [`homolog_eval::runner`] asks for them.
 ///
@@ -49,13 +49,16 @@ impl<'a> EvalEncoder<'a> {
             Err(Error::Resolution { model: manifest.id.clone(), resolution, offered: manifest.resolutions.clone() })
         };
         let models = models.iter().map(at).collect::<Result<_, Error>>()?;
-        let read = |image: &Image| std::fs::read(&image.path).map_err(|error| error.to_string());
+        let read = |image: &Image| std::fs::read(&image.path).map_err(unreadable);
         Ok(EvalEncoder { engine, models, limits, source: Box::new(read) })
     }
 
     /// The same, with images from elsewhere than their paths.
     #[must_use]
-    pub fn with_source(self, source: impl Fn(&Image) -> Result<Vec<u8>, String> + Send + Sync + 'a) -> EvalEncoder<'a> {
+    pub fn with_source(
+        self,
+        source: impl Fn(&Image) -> Result<Vec<u8>, EncodeError> + Send + Sync + 'a,
+    ) -> EvalEncoder<'a> {
         EvalEncoder { source: Box::new(source), ..self }
     }
 
@@ -66,7 +69,7 @@ impl<'a> EvalEncoder<'a> {
     }
 
     fn decode(&self, image: &Image) -> Result<Photo, EncodeError> {
-        let bytes = (self.source)(image).map_err(EncodeError::Image)?;
+        let bytes = (self.source)(image)?;
         let photo = Photo::decode(&bytes, &self.limits).map_err(about_the_image)?;
         let (found, annotated) = (photo.size(), image.size);
         if found != annotated {
@@ -141,5 +144,17 @@ struct Unpark(Thread);
 impl Wake for Unpark {
     fn wake(self: Arc<Self>) {
         self.0.unpark();
+    }
+}
+
+/// A file that is not there or not to be read costs its pairs. A disk that fails, or too many open files, is no fault of the image
+/// and passes: the run ends, to be gone on with.
+fn unreadable(error: std::io::Error) -> EncodeError {
+    use std::io::ErrorKind;
+    match error.kind() {
+        ErrorKind::NotFound | ErrorKind::PermissionDenied | ErrorKind::IsADirectory | ErrorKind::NotADirectory => {
+            EncodeError::Image(error.to_string())
+        }
+        _ => EncodeError::Fatal(Box::new(error)),
     }
 }

@@ -113,7 +113,8 @@ impl Model {
             Sampling::Bilinear => "",
             Sampling::Nearest => " nearest",
         };
-        format!("{}@{} {}{sampling}", self.id, self.resolution, matching.matcher)
+        let cycle = if matching.cycle { " cycle" } else { "" };
+        format!("{}@{} {}{sampling}{cycle}", self.id, self.resolution, matching.matcher)
     }
 }
 

@@ -109,7 +109,7 @@ const BATCH: usize = 64;
 /// `deliver`, on this thread, in the order of the [`Plan`]. Blocks until all are delivered, `cancel` is set, or `deliver` breaks.
 ///
 /// A pair's results depend on its images and the tasks alone, to the bit: not on the budget, the threads, or which other pairs
-/// are run. So a run that was interrupted goes on with [`Dataset::pairs_except`] and ends with the same results.
+/// are run. So a run that was interrupted goes on with the pairs that have none and ends with the same results.
 ///
 /// An image that cannot be encoded makes its pairs [`Failure`]s and the run goes on.
 ///
@@ -152,8 +152,13 @@ pub fn run(
                 Step::Match { .. } => {
                     let Some(batch) = ready(&maps, steps)? else { return Ok(false) };
                     steps = &steps[batch.len()..];
+                    // what is matched after a cancellation is not delivered
+                    let wanted = batch.par_iter().take_any_while(|_| !cancel.is_cancelled());
                     let done: Vec<(usize, Vec<Result<PairResult, Failure>>)> =
-                        batch.par_iter().map(|both| (both.pair, both.run(dataset, tasks, &models))).collect();
+                        wanted.map(|both| (both.pair, both.run(dataset, tasks, &models))).collect();
+                    if cancel.is_cancelled() {
+                        return Ok(false);
+                    }
                     for (pair, results) in done {
                         progress.pairs += 1;
                         progress.images = maps.encoded();

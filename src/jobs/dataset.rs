@@ -1,11 +1,9 @@
 //! The pairs of a job: read, told apart, and cut into shards.
 
 use std::collections::HashSet;
-use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use homolog_core::bundle::hex;
-use homolog_eval::dataset::Problem;
 use homolog_eval::pck::Threshold;
 use homolog_eval::readers::{self, Format, ReadOptions, simple::PairLine};
 use homolog_eval::result::PairResult;
@@ -13,6 +11,7 @@ use homolog_eval::{Dataset, Error as EvalError};
 use sha2::{Digest, Sha256};
 use tempfile::TempDir;
 
+use crate::jobs::blocking;
 use crate::{DatasetEntry, Error, Store};
 
 /// More shards than this are of no use to any number of replicas that one would run.
@@ -33,34 +32,37 @@ impl Opened {
     /// Reads a registered dataset. Blocks.
     ///
     /// # Errors
-    /// Those of its reader.
+    /// Those of its reader; they name files relative to the dataset's folder, which is nobody's business outside.
     pub fn registered(entry: &DatasetEntry, options: &ReadOptions) -> Result<Opened, Error> {
-        let dataset = readers::read(&entry.path, &entry.format, options)?;
+        let dataset = readers::read(&entry.path, &entry.format, options);
+        let dataset = dataset.map_err(|error| without_folder(error, &entry.path))?;
         Ok(Opened { dataset, folder: entry.path.clone(), _images: None })
     }
 
     /// Lays the images that `pairs` name by their ids into a temporary folder and reads the pairs.
     ///
     /// # Errors
-    /// [`Error::UnknownImage`], [`Error::System`], those of the reader and the store.
+    /// [`Error::UnknownImage`], [`Error::System`], [`Error::Pairs`] and those of the store.
     pub async fn inline(store: &Store, name: &str, pairs: &[PairLine], options: ReadOptions) -> Result<Opened, Error> {
         let system = |reason| Error::System { what: "a temporary folder for images", reason };
         let folder = tempfile::Builder::new().prefix("homolog-eval-").tempdir().map_err(system)?;
         for id in image_ids(pairs) {
             // an id is looked up before it becomes a name: what is in the store is a digest
-            let file = store.image(&id).await?;
-            std::fs::write(folder.path().join(&id), file).map_err(system)?;
+            let (file, path) = (store.image(&id).await?, folder.path().join(&id));
+            blocking(move || std::fs::write(path, file)).await?.map_err(system)?;
         }
-        let list = folder.path().join("pairs.jsonl");
-        let mut file = std::fs::File::create(&list).map_err(system)?;
+        let mut lines = Vec::new();
         for pair in pairs {
-            let line = serde_json::to_string(pair).map_err(Error::corrupt("pairs"))?;
-            writeln!(file, "{line}").map_err(system)?;
+            serde_json::to_writer(&mut lines, pair).map_err(Error::corrupt("pairs"))?;
+            lines.push(b'\n');
         }
-        let format = Format::Simple { list: None };
-        let dataset =
-            readers::read(folder.path(), &format, &options).map_err(|error| without_folder(error, &folder))?;
-        let dataset = Dataset { name: name.to_owned(), ..dataset };
+        let path = folder.path().to_owned();
+        let read = move || {
+            std::fs::write(path.join(LIST), lines).map_err(system)?;
+            let dataset = readers::read(&path, &Format::Simple { list: None }, &options);
+            dataset.map_err(|error| Error::Pairs(without_folder(error, &path)))
+        };
+        let dataset = Dataset { name: name.to_owned(), ..blocking(read).await?? };
         Ok(Opened { dataset, folder: folder.path().to_owned(), _images: Some(folder) })
     }
 
@@ -126,26 +128,27 @@ pub fn image_ids(pairs: &[PairLine]) -> Vec<String> {
     names.filter(|id| seen.insert(id.as_str())).cloned().collect()
 }
 
-/// The folder's name is of no use to whoever sent the pairs.
-fn without_folder(error: EvalError, folder: &TempDir) -> Error {
-    let mut error = error;
+/// The list of pairs that came with a request.
+const LIST: &str = "pairs.jsonl";
+
+/// Names files relative to the folder: where that lies is of no use to whoever asked.
+fn without_folder(mut error: EvalError, folder: &Path) -> EvalError {
     match &mut error {
-        EvalError::Strict { first, .. } => strip(first, folder),
+        EvalError::Io { path, .. } | EvalError::Format { path, .. } => strip(path, folder),
+        EvalError::Strict { first, .. } => strip(&mut first.file, folder),
         EvalError::Empty { path, first, .. } => {
-            *path = "pairs".into();
+            strip(path, folder);
             if let Some(first) = first {
-                strip(first, folder);
+                strip(&mut first.file, folder);
             }
         }
         _ => {}
     }
-    Error::Pairs(error)
+    error
 }
 
-fn strip(problem: &mut Problem, folder: &TempDir) {
-    problem.file = match problem.file.strip_prefix(folder.path()) {
-        Ok(path) if path == Path::new("pairs.jsonl") => "pairs".into(),
-        Ok(path) => path.to_owned(),
-        Err(_) => return,
-    };
+fn strip(path: &mut PathBuf, folder: &Path) {
+    if let Ok(rest) = path.strip_prefix(folder) {
+        *path = rest.to_owned();
+    }
 }

@@ -103,6 +103,12 @@ pub enum Error {
         /// The bound.
         limit: u64,
     },
+    /// The networks do not run.
+    #[error("images cannot be encoded: {reason}")]
+    Encoder {
+        /// What the engine says.
+        reason: String,
+    },
     /// The dataset cannot be read or measured.
     #[error(transparent)]
     Eval(#[from] homolog_eval::Error),
@@ -149,10 +155,10 @@ impl Error {
         move |error| Error::Corrupt { what, reason: error.to_string() }
     }
 
-    /// Whether it may well work again later: full disks are emptied, databases come back.
+    /// Whether it may well work again later: full disks are emptied, databases and devices come back.
     pub fn passes(&self) -> bool {
         match self {
-            Error::Full { .. } | Error::ReadOnly { .. } | Error::Store { .. } => true,
+            Error::Full { .. } | Error::ReadOnly { .. } | Error::Store { .. } | Error::Encoder { .. } => true,
             // a thread that panicked is `Other`, which the system itself never says
             Error::System { reason, .. } => reason.kind() != std::io::ErrorKind::Other,
             _ => false,

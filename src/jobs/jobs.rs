@@ -15,7 +15,9 @@ use tokio::sync::Notify;
 use uuid::Uuid;
 
 use crate::dataset::{Opened, image_ids};
-use crate::{Created, DatasetEntry, Error, Lease, NewJob, RunSpec, Source, Specification, State, Store, code_version};
+use crate::{
+    Created, DatasetEntry, Error, Key, Lease, NewJob, RunSpec, Source, Specification, State, Store, code_version,
+};
 
 /// How evaluations run.
 #[derive(Clone, Debug)]
@@ -104,8 +106,11 @@ impl Jobs {
         runs: Vec<RunSpec>,
         pck: Measure,
         strict: bool,
-        key: Option<&str>,
+        key: Option<&Key>,
     ) -> Result<Created, Error> {
+        if let Some(id) = self.repeated(key).await? {
+            return Ok(Created::Before(id));
+        }
         let entry = self.dataset(name)?.clone();
         let read = move || {
             let opened = Opened::registered(&entry, &ReadOptions { strict, ..ReadOptions::default() })?;
@@ -129,14 +134,25 @@ impl Jobs {
         runs: Vec<RunSpec>,
         pck: Measure,
         strict: bool,
-        key: Option<&str>,
+        key: Option<&Key>,
     ) -> Result<Created, Error> {
+        if let Some(id) = self.repeated(key).await? {
+            return Ok(Created::Before(id));
+        }
         let options = ReadOptions { strict, ..ReadOptions::default() };
         let opened = Opened::inline(&self.store, name, &pairs, options).await?;
         let summary = DatasetSummary::new(&opened.dataset, &Format::Simple { list: None }, &opened.folder);
         let images = image_ids(&pairs);
         let source = Source::Inline { name: name.to_owned(), pairs };
         self.take(source, &opened, summary, runs, pck, &images, key).await
+    }
+
+    /// The job of a request that is repeated, before anything is read for it.
+    async fn repeated(&self, key: Option<&Key>) -> Result<Option<String>, Error> {
+        match key {
+            Some(key) => self.store.repeated(key).await,
+            None => Ok(None),
+        }
     }
 
     #[allow(clippy::too_many_arguments, reason = "the two ways to submit end here, and nothing else")]
@@ -148,18 +164,13 @@ impl Jobs {
         runs: Vec<RunSpec>,
         pck: Measure,
         images: &[String],
-        key: Option<&str>,
+        key: Option<&Key>,
     ) -> Result<Created, Error> {
         let pck = pck.settings(opened.dataset.threshold);
         opened.check_threshold(pck.threshold)?;
         let specification = Specification { source, runs, pck, code: code_version() };
-        let new = NewJob {
-            specification: &specification,
-            dataset: &summary,
-            idempotency_key: key,
-            shards: opened.shards().len(),
-            images,
-        };
+        let new =
+            NewJob { specification: &specification, dataset: &summary, key, shards: opened.shards().len(), images };
         let created = self.store.create(&new, self.settings.most_jobs).await?;
         self.wake.notify_one();
         Ok(created)

@@ -19,8 +19,8 @@ pub use error::Error;
 pub use jobs::{Jobs, Measure, Settings};
 pub use specification::{DatasetEntry, RunSpec, Source, Specification, code_version};
 pub use store::{
-    Address, Created, Done, ImageInfo, Job, Lease, NewJob, Progress, RunningPck, Shard, ShardProgress, State, Store,
-    Stored,
+    Address, Created, Done, ImageInfo, Job, Key, Lease, NewJob, Progress, RunningPck, Shard, ShardProgress, State,
+    Store, Stored,
 };
 
 /// The α of the PCK that progress shows: the one that papers quote.

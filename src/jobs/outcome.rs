@@ -8,7 +8,7 @@ use homolog_eval::readers::Format;
 
 use crate::dataset::Opened;
 use crate::jobs::{Jobs, blocking};
-use crate::{Error, Job, Source, State, Stored};
+use crate::{Error, Job, Source, State, Stored, code_version};
 
 impl Jobs {
     /// The document of a job that is done: its numbers, and with `predictions` every prediction.
@@ -75,10 +75,11 @@ impl Jobs {
             });
         }
         let format = self.format(&job.specification.source)?;
-        let (pck, version) = (job.specification.pck.clone(), job.specification.code.clone());
+        let pck = job.specification.pck.clone();
         let opened = opened.clone();
         let work = move || Evaluation::new(&opened.dataset, &format, &opened.folder, &pck, finished);
-        Ok(Evaluation { version, ..blocking(work).await?? })
+        // of the program that measures; the job has that of the one that matched
+        Ok(Evaluation { version: code_version(), ..blocking(work).await?? })
     }
 
     /// Keeps the numbers: measuring takes seconds, and they are the same every time.

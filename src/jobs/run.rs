@@ -114,6 +114,8 @@ impl Run {
         match outcome {
             _ if !kept => Ok(Ended::Stopped),
             Err(homolog_eval::Error::Encoder(_)) if cancel.is_cancelled() => Ok(Ended::Stopped),
+            // the engine's fault and not the job's: tried again
+            Err(homolog_eval::Error::Encoder(error)) => Err(Error::Encoder { reason: error.to_string() }),
             Err(error) => impossible(Reason::Runner(error)),
             Ok(outcome) if !outcome.complete => Ok(Ended::Stopped),
             Ok(outcome) => {

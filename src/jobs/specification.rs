@@ -31,7 +31,7 @@ pub enum Source {
     Registered {
         /// Its key.
         name: String,
-        /// [`digest`](crate::dataset::digest) of what was read.
+        /// [`Opened::digest`](crate::dataset::Opened::digest) of what was read.
         digest: String,
     },
     /// Pairs that came with the request; `source` and `target` are ids of uploaded images.

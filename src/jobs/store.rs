@@ -21,7 +21,7 @@ use sqlx::{Any, AnyConnection, AnyPool, ConnectOptions, Connection, Executor, Tr
 use crate::Error;
 pub use claim::{Lease, Shard};
 pub use images::ImageInfo;
-pub use jobs::{Created, Job, NewJob, Progress, RunningPck, State};
+pub use jobs::{Created, Job, Key, NewJob, Progress, RunningPck, State};
 pub use record::{Done, ShardProgress, Stored};
 
 /// Where the store is: a file for SQLite, or `postgres://user:password@host/database`.
@@ -83,6 +83,8 @@ impl std::fmt::Debug for Address {
 }
 
 fn without_password(url: &str) -> String {
+    // the query may hold one as well
+    let url = url.split_once('?').map_or(url, |(url, _)| url);
     match (url.find("://"), url.rfind('@')) {
         (Some(start), Some(end)) if start + 3 <= end => format!("{}…{}", &url[..start + 3], &url[end..]),
         _ => url.to_owned(),
@@ -181,8 +183,8 @@ impl Store {
 /// Readies a new connection.
 async fn set_up(connection: &mut AnyConnection, dialect: Dialect) -> Result<(), sqlx::Error> {
     if dialect == Dialect::Sqlite {
-        // NORMAL: a power cut may cost the last results, which are then made again; a crash costs none
-        let settings = "PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; PRAGMA foreign_keys = ON; \
+        // FULL: what was answered survives a power cut, too
+        let settings = "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON; \
             PRAGMA busy_timeout = 10000;";
         connection.execute(settings).await?;
     }

@@ -91,6 +91,7 @@ impl Jobs {
     async fn give_up(&self, id: String, reason: Reason, hand: &mut Hand) -> Result<(), Error> {
         if self.store.is_shared() && reason.is_of_this_replica() {
             tracing::info!(job = %id, "left to others: {reason}");
+            self.store.note(&id, &format!("left to other replicas: {reason}")).await?;
             hand.passed_over.insert(id, Instant::now());
             return Ok(());
         }
@@ -180,8 +181,14 @@ pub(crate) enum Reason {
 }
 
 impl Reason {
-    /// Whether another replica may be able to do what this one is not.
+    /// Whether another replica may be able to do what this one is not: one with another version, other bundles or other datasets.
     fn is_of_this_replica(&self) -> bool {
-        !matches!(self, Reason::Runner(homolog_eval::Error::BudgetTooSmall { .. }))
+        match self {
+            Reason::OtherCode { .. } | Reason::NoModel { .. } | Reason::OtherModel { .. } => true,
+            Reason::Failed(error) => {
+                matches!(error, Error::UnknownDataset { .. } | Error::DatasetChanged { .. } | Error::Eval(_))
+            }
+            Reason::Engine(_) | Reason::Runner(_) => false,
+        }
     }
 }

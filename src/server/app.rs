@@ -16,6 +16,9 @@ use crate::error::ApiError;
 /// The id of the bundle in the repository, the default where there are several and none is set.
 const DEMO: &str = "demo";
 
+/// Results of evaluations that are put together at a time.
+const MOST_RESULTS: usize = 2;
+
 /// How long the store of evaluations is left alone after it did not open.
 const RETRY: Duration = Duration::from_secs(5);
 
@@ -34,6 +37,8 @@ struct Shared {
     stopping: AtomicBool,
     cpu: Arc<Semaphore>,
     admitted: Arc<Semaphore>,
+    /// Results of evaluations that are put together at a time: each takes its predictions into memory.
+    results: Arc<Semaphore>,
 }
 
 /// Why no model can be served.
@@ -85,6 +90,7 @@ impl App {
             jobs_tried: AtomicBool::new(false),
             stopping: AtomicBool::new(false),
             cpu: Arc::new(Semaphore::new(threads)),
+            results: Arc::new(Semaphore::new(MOST_RESULTS)),
         }))
     }
 
@@ -210,6 +216,15 @@ impl App {
     pub fn admit(&self) -> Result<OwnedSemaphorePermit, ApiError> {
         let limit = self.0.config.max_requests;
         Arc::clone(&self.0.admitted).try_acquire_owned().map_err(|_| ApiError::TooManyRequests { limit })
+    }
+
+    /// A place among the results that are put together at a time; waits for one.
+    ///
+    /// # Errors
+    /// [`ApiError::Internal`], which does not happen: the places are never closed.
+    pub async fn result_place(&self) -> Result<OwnedSemaphorePermit, ApiError> {
+        let place = Arc::clone(&self.0.results).acquire_owned().await;
+        place.map_err(|error| ApiError::Internal(error.to_string()))
     }
 
     /// From now on the service is not ready; requests that run go on, evaluations stop where they are.

@@ -157,9 +157,9 @@ pub struct EvalArgs {
     /// What thresholds are a share of: box, keypoints or image, always of the target [default: the benchmark's own]
     #[arg(long)]
     pub threshold: Option<Threshold>,
-    /// How often pairs are drawn again for the 95 % intervals; 0 for none [default: 1000]
-    #[arg(long, value_name = "RESAMPLES", value_parser = clap::value_parser!(u32).range(..=100_000))]
-    pub bootstrap: Option<u32>,
+    /// How often pairs are drawn again for the 95 % intervals; 0 for none
+    #[arg(long, value_name = "RESAMPLES", default_value_t = 1000, value_parser = clap::value_parser!(u32).range(..=100_000))]
+    pub bootstrap: u32,
     /// Where the draws begin
     #[arg(long, default_value_t = 0)]
     pub seed: u64,

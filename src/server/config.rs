@@ -285,6 +285,7 @@ impl Config {
             ("queue", self.queue, 1 << 20),
             ("max_requests", self.max_requests, 1 << 20),
             ("eval_jobs", self.eval_jobs, 1 << 20),
+            ("eval_lease_s", usize::try_from(self.eval_lease_s).unwrap_or(usize::MAX), 24 * 3600),
         ];
         match most.iter().find(|(_, value, most)| value > most) {
             Some((field, _, most)) => wrong(field, format!("must be at most {most}")),

@@ -301,7 +301,7 @@ fn of_evaluation(error: &homolog_jobs::Error) -> Kind {
         Jobs::Full { .. } | Jobs::ImagesFull { .. } => Kind::StorageFull,
         Jobs::System { reason, .. } if reason.kind() == std::io::ErrorKind::StorageFull => Kind::StorageFull,
         Jobs::ReadOnly { .. } | Jobs::Store { .. } | Jobs::Open { .. } | Jobs::InUse { .. } => Kind::StorageUnavailable,
-        Jobs::Address { .. } | Jobs::Corrupt { .. } | Jobs::System { .. } => Kind::InternalError,
+        Jobs::Address { .. } | Jobs::Corrupt { .. } | Jobs::System { .. } | Jobs::Encoder { .. } => Kind::InternalError,
     }
 }
 
@@ -341,7 +341,9 @@ impl IntoResponse for ApiError {
         let headers = response.headers_mut();
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
         if matches!(kind, Kind::QueueFull | Kind::NotReady | Kind::StorageFull | Kind::StorageUnavailable) {
-            headers.insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
+            // evaluations end after minutes, images after moments
+            let evaluations = matches!(self, ApiError::Evaluation(homolog_jobs::Error::TooMany { .. }));
+            headers.insert(header::RETRY_AFTER, HeaderValue::from_static(if evaluations { "30" } else { "1" }));
         }
         response
     }

@@ -79,6 +79,9 @@ pub async fn serve(config: Config, announce: impl FnOnce(SocketAddr)) -> Result<
         // what is not through by then is made again by whoever goes on
         let _ = tokio::time::timeout(LETTING_GO, evaluations).await;
     }
+    if let Ok(jobs) = app.jobs() {
+        jobs.store().close().await;
+    }
     Ok(())
 }
 
@@ -104,7 +107,6 @@ async fn evaluate(app: App) {
         }
     };
     tokio::select! { () = jobs.clone().work() => {}, () = expiring => {} }
-    jobs.store().close().await;
 }
 
 async fn load(app: App) -> Result<(), ServeError> {

@@ -206,7 +206,7 @@ fn images_may_come_from_elsewhere_than_their_paths() {
     let stored: HashMap<&str, Vec<u8>> = HashMap::from([("b3", png(77, 51, 3))]);
     let encoder = encoder.with_source(|image| {
         let name = image.path.to_str().unwrap_or_default();
-        stored.get(name).cloned().ok_or_else(|| format!("there is no blob {name}"))
+        stored.get(name).cloned().ok_or_else(|| EncodeError::Image(format!("there is no blob {name}")))
     });
     let image = Image { path: "b3".into(), size: Size::new(77, 51) };
     let given = encoder.encode(&image, &[0], &Cancel::default()).unwrap();

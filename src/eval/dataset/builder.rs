@@ -16,6 +16,9 @@ use crate::pck::Threshold;
 use crate::readers::ReadOptions;
 use crate::symmetry::Symmetry;
 
+/// Beyond this, px, nothing of an image lies, and distances lose their digits.
+const FAR: f64 = 1e7;
+
 /// One of the two images of an entry.
 pub(crate) struct Side {
     pub path: PathBuf,
@@ -139,6 +142,14 @@ impl Builder {
         if let Some(twice) = entry.keypoints.iter().find(|keypoint| !seen.insert(keypoint.id.as_str())) {
             let detail = format!("keypoint {} stands in pair {} twice", twice.id, entry.id);
             return Err(Fault::new(ProblemKind::DuplicateKeypoint, &list, None, detail));
+        }
+        let places = entry.keypoints.iter().flat_map(|keypoint| [keypoint.source, keypoint.target]);
+        let boxes = [entry.source.bounds, entry.target.bounds].into_iter().flatten();
+        let corners =
+            boxes.flat_map(|bounds| [Point::new(bounds.x, bounds.y), Point::new(bounds.width, bounds.height)]);
+        if let Some(Point { x, y }) = places.chain(corners).find(|Point { x, y }| !(x.abs() <= FAR && y.abs() <= FAR)) {
+            let detail = format!("pair {} has a coordinate that is of no image: {x}, {y}", entry.id);
+            return Err(Fault::new(ProblemKind::Malformed, &list, None, detail));
         }
         if entry.keypoints.len() < self.least {
             let detail = match entry.keypoints.len() {

@@ -23,7 +23,7 @@ pub enum State {
     Done,
     /// It cannot be finished; `reason` says why.
     Failed,
-    /// It was told to stop. Its results so far are kept.
+    /// It was told to stop.
     Cancelled,
 }
 
@@ -66,7 +66,7 @@ pub struct Job {
     pub specification: Specification,
     /// What was read of its dataset.
     pub dataset: DatasetSummary,
-    /// Why it failed.
+    /// Why it failed, or what keeps it from being worked on.
     pub reason: Option<String>,
     /// How far it is.
     pub progress: Progress,
@@ -84,8 +84,10 @@ pub struct Progress {
     /// Images that its pairs use.
     pub images_total: u64,
     /// Images encoded in a second, all replicas together; null when nothing runs.
+    #[schema(required)]
     pub images_per_second: Option<f64>,
     /// Seconds until it is done, by that speed; null when nothing runs.
+    #[schema(required)]
     pub seconds_left: Option<f64>,
     /// PCK of the pairs that are done, a run each.
     pub running_pck: Vec<RunningPck>,
@@ -99,11 +101,23 @@ pub struct RunningPck {
     /// 0.10.
     pub alpha: f64,
     /// Per-image PCK; null before the first pair.
+    #[schema(required)]
     pub per_image: Option<f64>,
     /// Per-point PCK; null before the first pair.
+    #[schema(required)]
     pub per_point: Option<f64>,
     /// Pairs that could not be evaluated.
     pub failures: u64,
+}
+
+/// The caller's own name for a request, by which a repetition is known.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Key {
+    /// The name.
+    pub name: String,
+    /// A digest of what was asked for, of which a repetition has the same; none for that of the specification, which is another
+    /// for another version of the program, of a bundle or of the dataset.
+    pub digest: Option<String>,
 }
 
 /// A job to be taken.
@@ -113,8 +127,8 @@ pub struct NewJob<'a> {
     pub specification: &'a Specification,
     /// What was read of its dataset.
     pub dataset: &'a DatasetSummary,
-    /// The caller's own name for the request, by which a repetition is known.
-    pub idempotency_key: Option<&'a str>,
+    /// By what a repetition is known.
+    pub key: Option<&'a Key>,
     /// Shards that it is cut into.
     pub shards: usize,
     /// Ids of uploaded images that it needs.
@@ -146,19 +160,11 @@ impl Store {
             // two that count at the same time would both find room
             sqlx::query("LOCK TABLE eval_jobs IN SHARE ROW EXCLUSIVE MODE").execute(&mut *transaction).await?;
         }
-        let digest = new.specification.digest();
-        if let Some(key) = new.idempotency_key {
-            let before = sqlx::query("SELECT id, digest FROM eval_jobs WHERE idempotency_key = $1")
-                .bind(key)
-                .fetch_optional(&mut *transaction)
-                .await?;
-            if let Some(before) = before {
-                let same = before.try_get::<String, _>("digest")? == digest;
-                return match same {
-                    true => Ok(Created::Before(before.try_get("id")?)),
-                    false => Err(Error::KeyReused { key: key.to_owned() }),
-                };
-            }
+        let digest = new.key.and_then(|key| key.digest.clone()).unwrap_or_else(|| new.specification.digest());
+        if let Some(key) = new.key
+            && let Some(id) = before(&mut transaction, &key.name, &digest).await?
+        {
+            return Ok(Created::Before(id));
         }
         let unfinished: i64 =
             sqlx::query_scalar("SELECT count(*) FROM eval_jobs WHERE state IN ('waiting', 'running')")
@@ -171,6 +177,16 @@ impl Store {
         self.insert(&mut transaction, &id, &digest, new).await?;
         transaction.commit().await?;
         Ok(Created::New(id))
+    }
+
+    /// The job that was taken under this key, if there is one. The key must have its own digest.
+    ///
+    /// # Errors
+    /// [`Error::KeyReused`], and those of the store.
+    pub async fn repeated(&self, key: &Key) -> Result<Option<String>, Error> {
+        let Some(digest) = &key.digest else { return Ok(None) };
+        let mut transaction = self.pool.begin().await?;
+        before(&mut transaction, &key.name, digest).await
     }
 
     async fn insert(
@@ -193,7 +209,7 @@ impl Store {
         .bind(json("dataset", serde_json::to_string(new.dataset))?)
         .bind(new.dataset.pairs as i64)
         .bind(new.dataset.images as i64)
-        .bind(new.idempotency_key.map(str::to_owned))
+        .bind(new.key.map(|key| key.name.clone()))
         .execute(&mut **transaction)
         .await?;
         for number in 0..new.shards as i64 {
@@ -242,16 +258,6 @@ impl Store {
         Ok(jobs)
     }
 
-    /// The newest job of this specification, whatever became of it.
-    ///
-    /// # Errors
-    /// Those of the store.
-    pub async fn find(&self, specification: &Specification) -> Result<Option<Job>, Error> {
-        let sql = sqlx::AssertSqlSafe(format!("{COLUMNS} WHERE j.digest = $1 ORDER BY j.created DESC LIMIT 1"));
-        let row = sqlx::query(sql).bind(specification.digest()).fetch_optional(&self.pool).await?;
-        row.map(|row| job(&row)).transpose()
-    }
-
     /// Ends an unfinished job; of one that has ended, whatever became of it, nothing is changed.
     ///
     /// # Errors
@@ -274,6 +280,33 @@ impl Store {
         .rows_affected();
         transaction.commit().await?;
         Ok(ended > 0)
+    }
+
+    /// Says beside an unfinished job what keeps it from being worked on.
+    ///
+    /// # Errors
+    /// Those of the store.
+    pub async fn note(&self, id: &str, reason: &str) -> Result<(), Error> {
+        sqlx::query("UPDATE eval_jobs SET reason = $1 WHERE id = $2 AND state IN ('waiting', 'running')")
+            .bind(reason)
+            .bind(id)
+            .execute(&self.pool)
+            .await?;
+        Ok(())
+    }
+
+    /// Takes up a job again that failed or was cancelled, with the results that it has.
+    ///
+    /// # Errors
+    /// Those of the store.
+    pub async fn reopen(&self, id: &str) -> Result<(), Error> {
+        sqlx::query(
+            "UPDATE eval_jobs SET state = 'waiting', ended = NULL, reason = NULL WHERE id = $1 AND state IN ('failed', 'cancelled')",
+        )
+        .bind(id)
+        .execute(&self.pool)
+        .await?;
+        Ok(())
     }
 
     /// Forgets a job that has ended, with its results.
@@ -303,6 +336,15 @@ impl Store {
         let keep = sqlx::query("UPDATE eval_jobs SET document = $1 WHERE id = $2 AND state = 'done'");
         keep.bind(document).bind(id).execute(&self.pool).await?;
         Ok(())
+    }
+}
+
+async fn before(transaction: &mut Transaction<'static, Any>, key: &str, digest: &str) -> Result<Option<String>, Error> {
+    let row = sqlx::query("SELECT id, digest FROM eval_jobs WHERE idempotency_key = $1").bind(key);
+    let Some(row) = row.fetch_optional(&mut **transaction).await? else { return Ok(None) };
+    match row.try_get::<String, _>("digest")? == digest {
+        true => Ok(Some(row.try_get("id")?)),
+        false => Err(Error::KeyReused { key: key.to_owned() }),
     }
 }
 

@@ -102,7 +102,7 @@ impl Store {
             }
         }
         sqlx::query(
-            "UPDATE eval_jobs SET state = 'done', ended = $1 WHERE id = $2 AND state = 'running' AND NOT EXISTS \
+            "UPDATE eval_jobs SET state = 'done', ended = $1, reason = NULL WHERE id = $2 AND state = 'running' AND NOT EXISTS \
              (SELECT 1 FROM eval_shards WHERE job = $2 AND done = 0)",
         )
         .bind(now)
@@ -151,7 +151,7 @@ impl Store {
     pub(super) async fn with_progress(&self, mut job: Job) -> Result<Job, Error> {
         let rows = sqlx::query(
             "SELECT run, count(*) AS pairs, CAST(coalesce(sum(points), 0) AS BIGINT) AS points, CAST(coalesce(sum(hits), 0) AS \
-             BIGINT) AS hits, count(failure) AS failures, sum(CASE WHEN points > 0 THEN CAST(hits AS DOUBLE PRECISION) / points \
+             BIGINT) AS hits, CAST(coalesce(sum(failed), 0) AS BIGINT) AS failures, sum(CASE WHEN points > 0 THEN CAST(hits AS DOUBLE PRECISION) / points \
              END) AS shares FROM eval_results WHERE job = $1 GROUP BY run ORDER BY run",
         )
         .bind(job.id.as_str())
@@ -199,18 +199,27 @@ async fn insert(transaction: &mut Transaction<'static, Any>, job: &str, done: &[
     }
     for rows in rows.chunks(ROWS) {
         let row = |index: usize| {
-            let at = 2 + 6 * index;
-            format!("($1, ${at}, ${}, ${}, ${}, ${}, ${})", at + 1, at + 2, at + 3, at + 4, at + 5)
+            let at = 2 + 7 * index;
+            let places: Vec<String> = (at..at + 7).map(|place| format!("${place}")).collect();
+            format!("($1, {})", places.join(", "))
         };
         let places: Vec<String> = (0..rows.len()).map(row).collect();
         // a result that is there already is this one: it depends on the images and the task alone
         let sql = AssertSqlSafe(format!(
-            "INSERT INTO eval_results (job, run, pair, points, hits, result, failure) VALUES {} ON CONFLICT DO NOTHING",
+            "INSERT INTO eval_results (job, run, pair, points, hits, failed, result, failure) VALUES {} ON CONFLICT DO NOTHING",
             places.join(", ")
         ));
         let mut query = sqlx::query(sql).bind(job);
         for (run, pair, points, hits, json, failure) in rows {
-            query = query.bind(*run).bind(*pair).bind(*points).bind(*hits).bind(json.clone()).bind(failure.clone());
+            let failed = i64::from(failure.is_some());
+            query = query
+                .bind(*run)
+                .bind(*pair)
+                .bind(*points)
+                .bind(*hits)
+                .bind(failed)
+                .bind(json.clone())
+                .bind(failure.clone());
         }
         query.execute(&mut **transaction).await?;
     }

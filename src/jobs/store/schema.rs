@@ -10,7 +10,7 @@ use crate::Error;
 
 /// Version 1. `{bytes}` is the type of a string of bytes, the one that both databases do not share.
 ///
-/// A result's `points` and `hits` (of the α that progress shows) stand beside it, so that progress reads no JSON.
+/// A result's `points` and `hits` (of the α that progress shows) stand beside it and in an index, so that progress reads no result.
 const TABLES: &str = "
 CREATE TABLE eval_jobs (
     id TEXT PRIMARY KEY NOT NULL,
@@ -43,10 +43,12 @@ CREATE TABLE eval_results (
     pair BIGINT NOT NULL,
     points BIGINT NOT NULL,
     hits BIGINT NOT NULL,
+    failed BIGINT NOT NULL,
     result TEXT,
     failure TEXT,
     PRIMARY KEY (job, run, pair)
 );
+CREATE INDEX eval_results_progress ON eval_results (job, run, points, hits, failed);
 CREATE TABLE images (
     id TEXT PRIMARY KEY NOT NULL,
     bytes {bytes} NOT NULL,

@@ -4,14 +4,15 @@
 
 use std::error::Error;
 use std::io::BufWriter;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
 use homolog_eval::document::{self, Evaluation};
+use homolog_eval::pck::Bootstrap;
 use homolog_eval::report::{html, table, terminal};
-use homolog_jobs::{Address, Created, DatasetEntry, Error as JobsError, Job, Jobs, State, Store};
+use homolog_jobs::{Address, Created, DatasetEntry, Error as JobsError, Job, Jobs, Key, State, Store};
 use indicatif::{ProgressBar, ProgressStyle};
 use tokio::runtime::Runtime;
 
@@ -26,10 +27,10 @@ use crate::request::{PckRequest, RunSettings};
 const INCOMPLETE: u8 = 3;
 /// Stopped by a signal, as shells have it.
 const INTERRUPTED: u8 = 130;
-/// The one key in a store of one job: another evaluation under it is refused.
+/// The one key in a store of one job: another evaluation under it, one of another version among them, is refused.
 const KEY: &str = "command line";
 /// How often progress is shown.
-const LOOK: Duration = Duration::from_millis(200);
+const LOOK: Duration = Duration::from_millis(500);
 
 /// The job, in the folder of the results.
 const STORE: &str = "evaluation.sqlite";
@@ -53,9 +54,6 @@ pub fn eval(config: Config, args: EvalArgs) -> Result<ExitCode, Box<dyn Error>> 
     let temporary = if args.out.is_none() { Some(tempfile::tempdir()?) } else { None };
     let folder = args.out.clone().or(temporary.as_ref().map(|folder| folder.path().to_owned())).unwrap_or_default();
     let store = folder.join(STORE);
-    if args.fresh {
-        forget(&store)?;
-    }
     let datasets = vec![NamedDataset { key: name.clone(), entry }];
     let app = App::new(Config { datasets, eval_store: Address::Sqlite(store), ..config });
     app.load()?;
@@ -63,8 +61,13 @@ pub fn eval(config: Config, args: EvalArgs) -> Result<ExitCode, Box<dyn Error>> 
     let runtime = Runtime::new()?;
     let outcome = runtime.block_on(async {
         let jobs = app.set_jobs(Store::open(&app.config().eval_store).await?).map_err(sentence)?;
+        if args.fresh {
+            // the lock is ours by now
+            forget(&jobs).await?;
+        }
         let (measure, strict) = (args.pck().measure().map_err(sentence)?, args.strict);
-        let taken = take(&jobs, &name, || jobs.submit(&name, runs.clone(), measure.clone(), strict, Some(KEY))).await;
+        let key = Key { name: KEY.to_owned(), digest: None };
+        let taken = take(&jobs, &name, || jobs.submit(&name, runs.clone(), measure.clone(), strict, Some(&key))).await;
         let outcome = match taken {
             Ok(id) => carry_out(&jobs, &id).await,
             Err(JobsError::KeyReused { .. }) => Err(format!(
@@ -78,7 +81,10 @@ pub fn eval(config: Config, args: EvalArgs) -> Result<ExitCode, Box<dyn Error>> 
         outcome
     });
     let Some((evaluation, pairs)) = outcome? else {
-        eprintln!("stopped; the same command goes on from here");
+        match &args.out {
+            Some(_) => eprintln!("stopped; the same command goes on from here"),
+            None => eprintln!("stopped; with --out, the same command would go on from here"),
+        }
         return Ok(ExitCode::from(INTERRUPTED));
     };
     if let Some(out) = &args.out {
@@ -96,7 +102,7 @@ pub fn eval(config: Config, args: EvalArgs) -> Result<ExitCode, Box<dyn Error>> 
     Ok(if complete { ExitCode::SUCCESS } else { ExitCode::from(INCOMPLETE) })
 }
 
-/// Takes the job, or finds the one that was begun before; one that failed is begun anew.
+/// Takes the job, or finds the one that was begun before; one that failed is taken up again.
 async fn take<F: Future<Output = Result<Created, JobsError>>>(
     jobs: &Jobs,
     name: &str,
@@ -107,17 +113,12 @@ async fn take<F: Future<Output = Result<Created, JobsError>>>(
         Created::Before(id) => id,
     };
     match jobs.store().job(&id).await?.state {
-        State::Failed | State::Cancelled => {
-            jobs.store().forget(&id).await?;
-            let (Created::New(id) | Created::Before(id)) = submit().await?;
-            Ok(id)
-        }
-        State::Waiting | State::Running => {
-            tracing::info!(dataset = name, "going on where it was stopped");
-            Ok(id)
-        }
-        State::Done => Ok(id),
+        // what it has is kept
+        State::Failed | State::Cancelled => jobs.store().reopen(&id).await?,
+        State::Waiting | State::Running => tracing::info!(dataset = name, "going on where it was stopped"),
+        State::Done => {}
     }
+    Ok(id)
 }
 
 type Outcome = Option<(Evaluation, homolog_jobs::dataset::Opened)>;
@@ -135,7 +136,9 @@ async fn carry_out(jobs: &Arc<Jobs>, id: &str) -> Result<Outcome, Box<dyn Error>
             break Ok(Some(job));
         }
         if let Some(trouble) = jobs.trouble() {
-            break Err(format!("{trouble}; what was measured is kept, and the same command goes on from there"));
+            break Err(format!(
+                "{trouble}; with --out, what was measured is kept, and the same command goes on from there"
+            ));
         }
         tokio::select! {
             () = tokio::time::sleep(LOOK) => {},
@@ -194,15 +197,10 @@ fn compare(first: &Path, second: &Path, json: bool) -> Result<(), Box<dyn Error>
 }
 
 /// Forgets the job that was begun before.
-fn forget(store: &Path) -> Result<(), String> {
-    for suffix in ["", "-wal", "-shm"] {
-        let mut path = store.as_os_str().to_owned();
-        path.push(suffix);
-        match std::fs::remove_file(&path) {
-            Ok(()) => {}
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
-            Err(error) => return Err(format!("{}: {error}", PathBuf::from(path).display())),
-        }
+async fn forget(jobs: &Jobs) -> Result<(), JobsError> {
+    for job in jobs.store().jobs(0, 100).await? {
+        jobs.cancel(&job.id).await?;
+        jobs.store().forget(&job.id).await?;
     }
     Ok(())
 }
@@ -233,7 +231,7 @@ impl EvalArgs {
             alphas: self.alphas.clone().map(|alphas| alphas.0),
             operator: self.operator,
             threshold: self.threshold,
-            bootstrap: self.bootstrap.map(|resamples| homolog_eval::pck::Bootstrap { resamples, seed: self.seed }),
+            bootstrap: Some(Bootstrap { resamples: self.bootstrap, seed: self.seed }),
         }
     }
 }

@@ -23,14 +23,21 @@ impl FromStr for NamedDataset {
         let Some((key, (format, folder))) = parts else {
             return Err(format!("`{text}` is not of the form KEY=FORMAT@DIR, say spair=spair71k:test@/data/SPair-71k"));
         };
+        if key.is_empty() {
+            return Err(format!("`{text}` has no key before its `=`"));
+        }
         let format = format.parse().map_err(|error: homolog_eval::Error| error.to_string())?;
         Ok(NamedDataset { key: key.to_owned(), entry: DatasetEntry { path: folder.into(), format } })
     }
 }
 
 pub(super) fn serialize<S: Serializer>(datasets: &[NamedDataset], serializer: S) -> Result<S::Ok, S::Error> {
-    let map: BTreeMap<&str, &DatasetEntry> =
-        datasets.iter().map(|dataset| (dataset.key.as_str(), &dataset.entry)).collect();
+    let mut map = BTreeMap::new();
+    for NamedDataset { key, entry } in datasets {
+        if map.insert(key, entry).is_some() {
+            return Err(serde::ser::Error::custom(format!("datasets: `{key}` is registered twice")));
+        }
+    }
     map.serialize(serializer)
 }
 

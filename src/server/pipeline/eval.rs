@@ -3,10 +3,12 @@
 use std::collections::{BTreeMap, HashSet};
 
 use bytes::Bytes;
+use homolog_core::bundle::hex;
 use homolog_core::image::Photo;
 use homolog_eval::readers::simple::PairLine;
 use homolog_eval::report::{html, table};
-use homolog_jobs::{Created, ImageInfo, Jobs, RunSpec};
+use homolog_jobs::{Created, ImageInfo, Jobs, Key, RunSpec};
+use sha2::{Digest, Sha256};
 
 use crate::app::App;
 use crate::error::ApiError;
@@ -15,12 +17,17 @@ use crate::request::{EvalJob, ResultType, RunSettings};
 /// Most runs of an evaluation: each is matched for every pair, and each adds a column to every table.
 const MOST_RUNS: usize = 32;
 
+/// Most pairs that come with a request: they are kept with it and read with it.
+const MOST_PAIRS: usize = 20_000;
+
 /// Takes an evaluation; `key` is the caller's own name for the request, by which a repetition is known.
 ///
 /// # Errors
 /// Every [`ApiError`] that is not about HTTP.
 pub async fn evaluate(app: &App, job: EvalJob, key: Option<&str>) -> Result<Created, ApiError> {
     let jobs = app.jobs()?;
+    let key = key.map(|name| Key { name: name.to_owned(), digest: Some(digest(&job)) });
+    let key = key.as_ref();
     let EvalJob { settings, images } = job;
     let runs = specify(app, &settings.runs)?;
     let (pck, strict) = (settings.pck.measure()?, settings.strict);
@@ -37,6 +44,17 @@ pub async fn evaluate(app: &App, job: EvalJob, key: Option<&str>) -> Result<Crea
             Ok(jobs.submit_inline(&name, pairs, runs, pck, strict, key).await?)
         }
     }
+}
+
+/// SHA-256 of what a request asks for, in hexadecimal.
+fn digest(job: &EvalJob) -> String {
+    let mut hasher = Sha256::new();
+    hasher.update(format!("{:?}", job.settings));
+    for (name, file) in &job.images {
+        hasher.update(format!("{name:?}"));
+        hasher.update(Sha256::digest(file));
+    }
+    hex(&hasher.finalize())
 }
 
 /// Keeps an image for later requests.
@@ -57,6 +75,7 @@ pub async fn keep_image(app: &App, file: Bytes, field: &str) -> Result<ImageInfo
 /// # Errors
 /// Every [`ApiError`] that is not about HTTP.
 pub async fn result(app: &App, id: &str, media: ResultType, predictions: bool) -> Result<Vec<u8>, ApiError> {
+    let _place = app.result_place().await?;
     let evaluation = app.jobs()?.evaluation(id, predictions).await?;
     let write = move || {
         let mut file = Vec::new();
@@ -76,6 +95,7 @@ pub async fn result(app: &App, id: &str, media: ResultType, predictions: bool) -
 /// Every [`ApiError`] that is not about HTTP.
 pub async fn report(app: &App, id: &str) -> Result<String, ApiError> {
     let jobs = app.jobs()?;
+    let _place = app.result_place().await?;
     let (evaluation, pairs) = (jobs.evaluation(id, true).await?, jobs.pairs(id).await?);
     let photo = |image: &homolog_eval::dataset::Image| std::fs::read(&image.path).ok();
     let draw = move || html::render(&evaluation, &pairs.dataset, &photo);
@@ -99,7 +119,8 @@ pub fn specify(app: &App, runs: &[RunSettings]) -> Result<Vec<RunSpec>, ApiError
     for (index, run) in runs.iter().enumerate() {
         let field = format!("runs[{index}]");
         let run = run.specify(app, &field)?;
-        if specified.contains(&run) {
+        // results are told apart by their runs' names
+        if specified.iter().any(|other| other.name() == run.name()) {
             return Err(ApiError::invalid(field, format!("{} stands there twice", run.name())));
         }
         specified.push(run);
@@ -111,6 +132,11 @@ pub fn specify(app: &App, runs: &[RunSettings]) -> Result<Vec<RunSpec>, ApiError
 async fn keep(app: &App, jobs: &Jobs, pairs: &mut [PairLine], images: BTreeMap<String, Bytes>) -> Result<(), ApiError> {
     if pairs.is_empty() {
         return Err(ApiError::invalid("pairs", "there is no pair"));
+    }
+    if pairs.len() > MOST_PAIRS {
+        let detail =
+            format!("{} pairs; at most {MOST_PAIRS} come with a request, more as a registered dataset", pairs.len());
+        return Err(ApiError::invalid("pairs", detail));
     }
     let mut ids = BTreeMap::new();
     for (name, file) in images {

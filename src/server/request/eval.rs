@@ -80,8 +80,8 @@ pub struct PckRequest {
 #[allow(dead_code)]
 pub struct EvalForm {
     /// The images that `pairs` name, by their file names; the part may come several times.
-    #[schema(value_type = Vec<String>, format = Binary)]
-    image: Vec<Vec<u8>>,
+    #[schema(value_type = Option<Vec<String>>, format = Binary, nullable = false)]
+    image: Option<Vec<Vec<u8>>>,
     /// What is asked for, as JSON.
     request: EvalSettings,
 }

@@ -22,7 +22,7 @@ pub struct EvalResponse {
     /// When it ended.
     #[schema(value_type = Option<String>, format = DateTime, required)]
     pub ended: Option<jiff::Timestamp>,
-    /// Why it failed; null unless it did.
+    /// Why it failed, or what keeps it from being worked on; null otherwise.
     #[schema(required)]
     pub reason: Option<String>,
     /// What keeps this process from going on with evaluations at the moment, a full disk say; null when nothing does.

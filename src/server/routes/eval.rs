@@ -30,7 +30,7 @@ const LONGEST_KEY: usize = 255;
     responses(
         (status = ACCEPTED, body = EvalResponse, headers(("location" = String, description = "`/eval/{id}`"))),
         (status = BAD_REQUEST, body = Problem, content_type = "application/problem+json", description = "`malformed-request`, `empty-image`"),
-        (status = NOT_FOUND, body = Problem, content_type = "application/problem+json", description = "`unknown-dataset`, `unknown-model`"),
+        (status = NOT_FOUND, body = Problem, content_type = "application/problem+json", description = "`unknown-dataset`, `unknown-model`, `unknown-image`"),
         (status = PAYLOAD_TOO_LARGE, body = Problem, content_type = "application/problem+json", description = "`body-too-large`, `image-too-large`"),
         (status = UNSUPPORTED_MEDIA_TYPE, body = Problem, content_type = "application/problem+json", description = "`unsupported-media-type`"),
         (status = UNPROCESSABLE_ENTITY, body = Problem, content_type = "application/problem+json", description = "`invalid-request`, `undecodable-image`, `unusable-dataset`, `idempotency-key-reused`"),
@@ -95,20 +95,37 @@ pub async fn show(
     Ok(Json(look(&app, &id).await?))
 }
 
-/// Cancel an evaluation, or forget one that has ended.
+/// What a deletion does beside cancelling.
+#[derive(Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub struct Forget {
+    /// Whether the evaluation is forgotten, with every result. Otherwise one that has ended stays as it is.
+    #[serde(default)]
+    forget: bool,
+}
+
+/// Cancel an evaluation, or forget it.
 ///
-/// One that waits or runs stops within a second; its results so far are kept until it is deleted once more.
-#[utoipa::path(delete, path = "/eval/{id}", tag = "evaluation", params(("id" = String, Path, description = "The evaluation's id")), responses(
-    (status = OK, body = EvalResponse, description = "It is cancelled"),
-    (status = NO_CONTENT, description = "It had ended, and is forgotten with its results"),
+/// One that waits or runs stops within a second. One that has ended stays as it is, so that the request may be repeated; with
+/// `forget=true` it is gone with its results.
+#[utoipa::path(delete, path = "/eval/{id}", tag = "evaluation", params(("id" = String, Path, description = "The evaluation's id"), Forget), responses(
+    (status = OK, body = EvalResponse, description = "It is cancelled, or had ended before"),
+    (status = NO_CONTENT, description = "It is forgotten"),
     (status = NOT_FOUND, body = Problem, content_type = "application/problem+json", description = "`unknown-evaluation`"),
     (status = SERVICE_UNAVAILABLE, body = Problem, content_type = "application/problem+json", description = "`storage-unavailable`"),
     (status = INSUFFICIENT_STORAGE, body = Problem, content_type = "application/problem+json", description = "`storage-full`"),
 ))]
-pub async fn delete(State(app): State<App>, id: Result<Path<String>, PathRejection>) -> Result<Response, ApiError> {
+pub async fn delete(
+    State(app): State<App>,
+    id: Result<Path<String>, PathRejection>,
+    forget: Result<Query<Forget>, QueryRejection>,
+) -> Result<Response, ApiError> {
     let Path(id) = id.map_err(|_| ApiError::NotFound)?;
+    let Query(Forget { forget }) = forget.map_err(|error| ApiError::invalid("query", error.body_text()))?;
     let jobs = app.jobs()?;
-    if jobs.cancel(&id).await? {
+    jobs.cancel(&id).await?;
+    if !forget {
         return Ok(Json(look(&app, &id).await?).into_response());
     }
     match jobs.store().forget(&id).await? {

@@ -11,7 +11,7 @@ use futures::stream;
 
 use super::eval::look;
 use crate::app::App;
-use crate::error::{ApiError, Problem};
+use crate::error::{ApiError, Kind, Problem};
 use crate::response::EvalResponse;
 
 /// How often the store is asked.
@@ -61,7 +61,12 @@ impl Follow {
                 if self.app.is_stopping() {
                     return None;
                 }
-                self.next = Some(look(&self.app, &self.id).await.ok()?);
+                match look(&self.app, &self.id).await {
+                    Ok(now) => self.next = Some(now),
+                    Err(error) if error.kind() == Kind::UnknownEvaluation => return None,
+                    // a store that is troubled comes back
+                    Err(_) => {}
+                }
                 continue;
             };
             self.ended = now.state.is_final();

@@ -32,7 +32,7 @@ pub struct Parts {
         ("accept" = Option<String>, Header, description = "`application/json` (the default) or `text/csv`")),
     responses(
         (status = OK, content((Evaluation = "application/json"), (String = "text/csv"))),
-        (status = NOT_FOUND, body = Problem, content_type = "application/problem+json", description = "`unknown-evaluation`"),
+        (status = NOT_FOUND, body = Problem, content_type = "application/problem+json", description = "`unknown-evaluation`, `unknown-dataset`: it is not registered any more"),
         (status = NOT_ACCEPTABLE, body = Problem, content_type = "application/problem+json", description = "`not-acceptable`"),
         (status = CONFLICT, body = Problem, content_type = "application/problem+json", description = "`evaluation-not-done`"),
         (status = UNPROCESSABLE_ENTITY, body = Problem, content_type = "application/problem+json", description = "`invalid-request`, `unusable-dataset`: it is another by now"),
@@ -56,7 +56,7 @@ pub async fn result(
 /// Get the report of an evaluation that is done: one HTML page with tables, plots and the best and worst pairs drawn.
 #[utoipa::path(get, path = "/eval/{id}/report", tag = "evaluation", params(("id" = String, Path, description = "The evaluation's id")), responses(
     (status = OK, body = String, content_type = "text/html"),
-    (status = NOT_FOUND, body = Problem, content_type = "application/problem+json", description = "`unknown-evaluation`"),
+    (status = NOT_FOUND, body = Problem, content_type = "application/problem+json", description = "`unknown-evaluation`, `unknown-dataset`: it is not registered any more"),
     (status = CONFLICT, body = Problem, content_type = "application/problem+json", description = "`evaluation-not-done`"),
     (status = UNPROCESSABLE_ENTITY, body = Problem, content_type = "application/problem+json", description = "`unusable-dataset`: it is another by now"),
     (status = SERVICE_UNAVAILABLE, body = Problem, content_type = "application/problem+json", description = "`storage-unavailable`"),

@@ -77,6 +77,9 @@ fn another_evaluation_in_the_same_folder_is_refused_until_it_is_to_be_fresh() {
     assert_eq!(other.status.code(), Some(1));
     assert!(text(&other).1.contains("--fresh"), "{:?}", text(&other));
     assert_eq!(document(&out)["runs"][0]["model"]["resolution"], 112);
+    let typo = eval(&data, &out, &["--model", "typo", "--fresh"]);
+    assert_eq!(typo.status.code(), Some(1));
+    assert!(eval(&data, &out, &["--resolution", "112"]).status.success(), "nothing was forgotten for it");
     let fresh = eval(&data, &out, &["--resolution", "224", "--fresh"]);
     assert!(fresh.status.success(), "{:?}", text(&fresh));
     assert_eq!(document(&out)["runs"][0]["model"]["resolution"], 224);

@@ -73,7 +73,7 @@ async fn forms_base64_and_uploaded_images_give_the_same_numbers_as_a_registered_
     let path = format!("/images/{}", ids[0]);
     assert_problem(running.request(Method::DELETE, &path, None).await, 404, "unknown-image", None).await;
     for id in [&by_form, &by_base64, &by_id] {
-        assert_eq!(running.request(Method::DELETE, &format!("/eval/{id}"), None).await.status(), 204);
+        assert_eq!(running.request(Method::DELETE, &format!("/eval/{id}?forget=true"), None).await.status(), 204);
     }
     assert_eq!(running.request(Method::DELETE, &path, None).await.status(), 204);
     assert_problem(running.request(Method::DELETE, &path, None).await, 404, "unknown-image", None).await;

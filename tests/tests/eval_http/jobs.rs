@@ -64,6 +64,10 @@ async fn a_request_repeated_under_its_key_is_one_evaluation() {
     let first = taken(post(body.clone(), "mine").await.unwrap()).await;
     assert_eq!(taken(post(body.clone(), "mine").await.unwrap()).await, first);
     assert_ne!(taken(post(body, "another").await.unwrap()).await, first);
+    // the request is what counts, not what has become of the dataset
+    homolog_tests::pairs::write(&running._folder.path().join("data"), 5, 1);
+    let body = json!({"dataset": "squares", "runs": [quick()]});
+    assert_eq!(taken(post(body, "mine").await.unwrap()).await, first);
     let other = post(json!({"dataset": "squares"}), "mine").await.unwrap();
     assert_problem(other, 422, "idempotency-key-reused", Some("idempotency-key")).await;
     let empty = post(json!({"dataset": "squares"}), " ").await.unwrap();
@@ -97,7 +101,9 @@ async fn a_cancelled_evaluation_stops_keeps_what_it_has_and_is_then_forgotten() 
     let path = format!("/eval/{first}");
     assert_problem(running.service.get(&format!("{path}/result")).await, 409, "evaluation-not-done", None).await;
     assert_problem(running.service.get(&format!("{path}/report")).await, 409, "evaluation-not-done", None).await;
-    assert_eq!(running.request(Method::DELETE, &path, None).await.status(), 204);
+    assert_eq!(running.request(Method::DELETE, &path, None).await.status(), 200, "a repetition changes nothing");
+    let forget = format!("{path}?forget=true");
+    assert_eq!(running.request(Method::DELETE, &forget, None).await.status(), 204);
     assert_problem(running.service.get(&path).await, 404, "unknown-evaluation", None).await;
     assert_problem(running.request(Method::DELETE, &path, None).await, 404, "unknown-evaluation", None).await;
     running.request(Method::DELETE, &format!("/eval/{second}"), None).await;

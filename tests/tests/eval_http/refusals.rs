@@ -70,3 +70,27 @@ async fn an_image_that_is_gone_costs_its_pairs_and_is_told() {
     assert_eq!(failures.len(), 2);
     assert_eq!(document["runs"][0]["report"]["overall"]["pairs"], 3);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_coordinate_of_no_image_is_a_problem_of_its_pair() {
+    let running = Running::start(2, 1, &[]).await;
+    let list = running._folder.path().join("data/pairs.jsonl");
+    let mut lines = std::fs::read_to_string(&list).unwrap();
+    let mut far = homolog_tests::pairs::pair("0.png", "1.png");
+    far["target_keypoints"] = json!([[1.7e308, 1.7e308], [1.0, 1.0], null]);
+    lines += &far.to_string();
+    std::fs::write(&list, lines).unwrap();
+    let id = running.take(json!({"dataset": "squares", "runs": [quick()]})).await;
+    let job = running.ended(&id).await;
+    assert_eq!(job["dataset"]["problems"], json!({"malformed": 1}), "{job}");
+    assert_eq!(running.json(&format!("/eval/{id}/result")).await["runs"][0]["report"]["overall"]["pairs"], 2);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_dataset_that_cannot_be_read_is_told_without_its_place() {
+    let running = Running::start(2, 1, &[]).await;
+    std::fs::remove_file(running._folder.path().join("data/pairs.jsonl")).unwrap();
+    let response = running.post(json!({"dataset": "squares"})).await;
+    let text = response.text().await.unwrap();
+    assert!(text.contains("pairs.jsonl") && !text.contains(running._folder.path().to_str().unwrap()), "{text}");
+}

@@ -3,25 +3,20 @@
 use super::{done, lease, on_each, progress, specification, summary, take};
 use homolog_core::geometry::Size;
 use homolog_eval::runner::Failure;
-use homolog_jobs::{Created, Done, Error, NewJob, State};
+use homolog_jobs::{Created, Done, Error, Key, NewJob, State};
 use std::time::Duration;
 
 #[tokio::test]
 async fn a_request_is_taken_once_under_its_key_and_another_under_it_is_refused() {
     on_each(|store| async move {
+        let key = Key { name: "a key".into(), digest: None };
         let (one, other, summary) = (specification("one"), specification("other"), summary(4));
-        let new = |specification| NewJob {
-            specification,
-            dataset: &summary,
-            idempotency_key: Some("a key"),
-            shards: 1,
-            images: &[],
-        };
+        let new = |specification| NewJob { specification, dataset: &summary, key: Some(&key), shards: 1, images: &[] };
         let Created::New(id) = store.create(&new(&one), 1).await.unwrap() else { panic!("it is new") };
         // even where there is no room for a new one
         assert_eq!(store.create(&new(&one), 1).await.unwrap(), Created::Before(id));
         assert!(matches!(store.create(&new(&other), 1).await, Err(Error::KeyReused { .. })));
-        let without = NewJob { idempotency_key: None, ..new(&one) };
+        let without = NewJob { key: None, ..new(&one) };
         assert!(matches!(store.create(&without, 1).await, Err(Error::TooMany { limit: 1 })));
         assert!(matches!(store.create(&without, 2).await, Ok(Created::New(_))));
     })
@@ -69,8 +64,6 @@ async fn jobs_are_listed_newest_first_and_forgotten_with_everything() {
         let listed = |jobs: Vec<homolog_jobs::Job>| jobs.into_iter().map(|job| job.id).collect::<Vec<_>>();
         assert_eq!(listed(store.jobs(0, 10).await.unwrap()), [&ids[2], &ids[1], &ids[0]].map(String::clone));
         assert_eq!(listed(store.jobs(1, 1).await.unwrap()), [ids[1].clone()]);
-        assert_eq!(store.find(&specification("b")).await.unwrap().unwrap().id, ids[1]);
-        assert!(store.find(&specification("z")).await.unwrap().is_none());
         assert!(!store.forget(&ids[0]).await.unwrap(), "it is not finished");
         assert!(store.end(&ids[0], State::Failed, Some("because")).await.unwrap());
         assert_eq!(store.job(&ids[0]).await.unwrap().reason.as_deref(), Some("because"));
@@ -93,13 +86,7 @@ async fn images_are_kept_once_bounded_and_as_long_as_a_job_needs_them() {
         assert_eq!(store.image(&image.id).await.unwrap(), file);
         let (specification, summary) = (specification("d"), summary(1));
         let images = [image.id.clone()];
-        let new = NewJob {
-            specification: &specification,
-            dataset: &summary,
-            idempotency_key: None,
-            shards: 1,
-            images: &images,
-        };
+        let new = NewJob { specification: &specification, dataset: &summary, key: None, shards: 1, images: &images };
         let Created::New(job) = store.create(&new, 9).await.unwrap() else { panic!("it is new") };
         let unknown = ["f".repeat(64)];
         let wrong = NewJob { images: &unknown, ..new };
@@ -113,6 +100,27 @@ async fn images_are_kept_once_bounded_and_as_long_as_a_job_needs_them() {
         assert_eq!(store.expire_images(Duration::from_secs(3600)).await.unwrap(), 0);
         assert_eq!(store.expire_images(Duration::ZERO).await.unwrap(), 1);
         assert!(matches!(store.image(&image.id).await, Err(Error::UnknownImage { .. })));
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_job_that_failed_is_taken_up_again_with_what_it_has() {
+    on_each(|store| async move {
+        let job = take(&store, "d", 1).await;
+        let owner = lease("one");
+        store.claim(&owner, 1, &[]).await.unwrap();
+        assert!(store.record(&owner, &job, &[done(0, 4)], &progress(1, &[(0, 2)])).await.unwrap());
+        store.note(&job, "left to others").await.unwrap();
+        assert_eq!(store.job(&job).await.unwrap().reason.as_deref(), Some("left to others"));
+        store.end(&job, State::Failed, Some("because")).await.unwrap();
+        store.release(&owner, &job).await.unwrap();
+        store.note(&job, "too late").await.unwrap();
+        store.reopen(&job).await.unwrap();
+        let found = store.job(&job).await.unwrap();
+        assert_eq!((found.state, found.reason, found.ended), (State::Waiting, None, None));
+        assert_eq!(found.progress.pairs_done, 1);
+        assert_eq!(store.claim(&owner, 1, &[]).await.unwrap().len(), 1);
     })
     .await;
 }

@@ -68,7 +68,7 @@ fn summary(pairs: usize) -> DatasetSummary {
 
 async fn take(store: &Store, name: &str, shards: usize) -> String {
     let (specification, summary) = (specification(name), summary(4));
-    let new = NewJob { specification: &specification, dataset: &summary, idempotency_key: None, shards, images: &[] };
+    let new = NewJob { specification: &specification, dataset: &summary, key: None, shards, images: &[] };
     match store.create(&new, 100).await.unwrap() {
         Created::New(id) => id,
         Created::Before(id) => panic!("{id} was there before"),
