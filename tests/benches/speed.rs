@@ -9,6 +9,8 @@ mod evaluation;
 mod global_attention;
 #[path = "speed/int8.rs"]
 mod int8;
+#[path = "speed/replicas.rs"]
+mod replicas;
 
 use homolog_backbone::{catalog, export::export, random};
 use homolog_core::{
@@ -43,6 +45,7 @@ fn main() {
     int8::networks();
     global_attention::ways();
     evaluation::evaluation();
+    replicas::replicas();
 }
 
 /// Medians of both, run in turn so that a busy machine slows both.
