@@ -155,10 +155,16 @@ impl Error {
         move |error| Error::Corrupt { what, reason: error.to_string() }
     }
 
+    /// Whether other jobs may go on meanwhile: the images of one cannot be encoded, or its dataset is not there yet.
+    pub(crate) fn is_of_one_job(&self) -> bool {
+        matches!(self, Error::Encoder { .. } | Error::Eval(_))
+    }
+
     /// Whether it may well work again later: full disks are emptied, databases and devices come back.
     pub fn passes(&self) -> bool {
         match self {
             Error::Full { .. } | Error::ReadOnly { .. } | Error::Store { .. } | Error::Encoder { .. } => true,
+            Error::Eval(homolog_eval::Error::Io { .. }) => true,
             // a thread that panicked is `Other`, which the system itself never says
             Error::System { reason, .. } => reason.kind() != std::io::ErrorKind::Other,
             _ => false,

@@ -108,9 +108,6 @@ impl Jobs {
         strict: bool,
         key: Option<&Key>,
     ) -> Result<Created, Error> {
-        if let Some(id) = self.repeated(key).await? {
-            return Ok(Created::Before(id));
-        }
         let entry = self.dataset(name)?.clone();
         let read = move || {
             let opened = Opened::registered(&entry, &ReadOptions { strict, ..ReadOptions::default() })?;
@@ -136,23 +133,12 @@ impl Jobs {
         strict: bool,
         key: Option<&Key>,
     ) -> Result<Created, Error> {
-        if let Some(id) = self.repeated(key).await? {
-            return Ok(Created::Before(id));
-        }
         let options = ReadOptions { strict, ..ReadOptions::default() };
         let opened = Opened::inline(&self.store, name, &pairs, options).await?;
         let summary = DatasetSummary::new(&opened.dataset, &Format::Simple { list: None }, &opened.folder);
         let images = image_ids(&pairs);
         let source = Source::Inline { name: name.to_owned(), pairs };
         self.take(source, &opened, summary, runs, pck, &images, key).await
-    }
-
-    /// The job of a request that is repeated, before anything is read for it.
-    async fn repeated(&self, key: Option<&Key>) -> Result<Option<String>, Error> {
-        match key {
-            Some(key) => self.store.repeated(key).await,
-            None => Ok(None),
-        }
     }
 
     #[allow(clippy::too_many_arguments, reason = "the two ways to submit end here, and nothing else")]
@@ -204,6 +190,7 @@ impl Jobs {
     /// # Errors
     /// [`Error::UnknownJob`] and those of the store.
     pub async fn cancel(&self, id: &str) -> Result<bool, Error> {
+        self.store.job(id).await?;
         let cancelled = self.store.end(id, State::Cancelled, None).await?;
         if let Some(run) = lock(&self.running).get(id) {
             run.cancel();

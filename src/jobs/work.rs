@@ -70,7 +70,14 @@ impl Jobs {
             hand.held = Some(id.clone());
         }
         match ended {
-            Err(error) if error.passes() => return Err(error),
+            Err(error) if error.passes() => {
+                if error.is_of_one_job() {
+                    // others go first meanwhile
+                    self.store.note(&id, &format!("tried again: {error}")).await?;
+                    hand.passed_over.insert(id, Instant::now());
+                }
+                return Err(error);
+            }
             Ok(Ended::Stopped) => {}
             Ok(Ended::Complete { opened }) => {
                 let job = self.store.job(&id).await?;

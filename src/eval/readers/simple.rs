@@ -8,6 +8,7 @@
 //! the list), `source_box` and `target_box` (left, top, right, bottom), and the flags of
 //! [`Difficulty`]. Empty lines are passed over.
 
+use std::collections::HashSet;
 use std::path::Path;
 
 use homolog_core::geometry::Point;
@@ -117,7 +118,8 @@ fn entry(folder: &Path, list: &Path, at: &str, line: PairLine, id: String) -> Re
         Some(ids) => ids.into_iter().map(KeypointId::into_text).collect(),
         None => (0..count).map(|index| index.to_string()).collect(),
     };
-    if let Some(twice) = ids.iter().enumerate().find(|(index, id)| ids[..*index].contains(id)).map(|(_, id)| id) {
+    let mut seen = HashSet::new();
+    if let Some(twice) = ids.iter().find(|id| !seen.insert(id.as_str())) {
         let field = format!("{at}, keypoint_ids");
         return Err(Fault::new(
             ProblemKind::DuplicateKeypoint,

@@ -74,6 +74,9 @@ impl Store {
     /// # Errors
     /// Those of the store.
     pub async fn has_image(&self, id: &str) -> Result<bool, Error> {
+        if !is_id(id) {
+            return Ok(false);
+        }
         let row = sqlx::query("SELECT 1 AS one FROM images WHERE id = $1").bind(id).fetch_optional(&self.pool).await?;
         Ok(row.is_some())
     }
@@ -83,6 +86,9 @@ impl Store {
     /// # Errors
     /// Those of the store.
     pub async fn forget_image(&self, id: &str) -> Result<bool, Error> {
+        if !is_id(id) {
+            return Ok(false);
+        }
         let gone =
             sqlx::query("DELETE FROM images WHERE id = $1 AND NOT EXISTS (SELECT 1 FROM eval_images WHERE image = $1)");
         Ok(gone.bind(id).execute(&self.pool).await?.rows_affected() > 0)
@@ -105,4 +111,9 @@ impl Store {
         transaction.commit().await?;
         Ok(gone)
     }
+}
+
+/// Whether it is a SHA-256 in lower-case hexadecimal: what is not is no image's id, whatever a database makes of such a text.
+fn is_id(text: &str) -> bool {
+    text.len() == 64 && text.bytes().all(|byte| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte))
 }

@@ -238,6 +238,10 @@ impl Store {
     /// # Errors
     /// [`Error::UnknownJob`], and those of the store.
     pub async fn job(&self, id: &str) -> Result<Job, Error> {
+        // PostgreSQL has no such text, and refuses it as a fault of the store
+        if Uuid::try_parse(id).is_err() {
+            return Err(Error::UnknownJob { id: id.to_owned() });
+        }
         let sql = sqlx::AssertSqlSafe(format!("{COLUMNS} WHERE j.id = $1"));
         let row = sqlx::query(sql).bind(id).fetch_optional(&self.pool).await?;
         let row = row.ok_or_else(|| Error::UnknownJob { id: id.to_owned() })?;

@@ -89,7 +89,10 @@ impl Store {
         let mut transaction = self.begin().await?;
         let now = self.now(&mut transaction).await?;
         // two replicas that finish the last two shards must see each other: the job's row is locked first
-        sqlx::query("UPDATE eval_jobs SET state = state WHERE id = $1").bind(job).execute(&mut *transaction).await?;
+        let going = sqlx::query("UPDATE eval_jobs SET reason = NULL WHERE id = $1 AND state = 'running'").bind(job);
+        if going.execute(&mut *transaction).await?.rows_affected() == 0 {
+            return Ok(false);
+        }
         for shard in shards {
             let closed = sqlx::query(
                 "UPDATE eval_shards SET done = 1, owner = NULL, lease = NULL WHERE job = $1 AND number = $2 AND owner = $3",

@@ -51,11 +51,11 @@ CREATE TABLE eval_results (
 CREATE INDEX eval_results_progress ON eval_results (job, run, points, hits, failed);
 CREATE TABLE images (
     id TEXT PRIMARY KEY NOT NULL,
-    bytes {bytes} NOT NULL,
     length BIGINT NOT NULL,
     width BIGINT NOT NULL,
     height BIGINT NOT NULL,
-    used BIGINT NOT NULL
+    used BIGINT NOT NULL,
+    bytes {bytes} NOT NULL
 );
 CREATE TABLE eval_images (
     job TEXT NOT NULL REFERENCES eval_jobs (id) ON DELETE CASCADE,

@@ -28,6 +28,11 @@ pub async fn evaluate(app: &App, job: EvalJob, key: Option<&str>) -> Result<Crea
     let jobs = app.jobs()?;
     let key = key.map(|name| Key { name: name.to_owned(), digest: Some(digest(&job)) });
     let key = key.as_ref();
+    if let Some(key) = key
+        && let Some(id) = jobs.store().repeated(key).await?
+    {
+        return Ok(Created::Before(id));
+    }
     let EvalJob { settings, images } = job;
     let runs = specify(app, &settings.runs)?;
     let (pck, strict) = (settings.pck.measure()?, settings.strict);
@@ -138,19 +143,28 @@ async fn keep(app: &App, jobs: &Jobs, pairs: &mut [PairLine], images: BTreeMap<S
             format!("{} pairs; at most {MOST_PAIRS} come with a request, more as a registered dataset", pairs.len());
         return Err(ApiError::invalid("pairs", detail));
     }
+    let most = app.config().max_points;
+    let points = |pair: &PairLine| pair.source_keypoints.len().max(pair.target_keypoints.len());
+    if let Some((index, pair)) = pairs.iter().enumerate().find(|(_, pair)| points(pair) > most) {
+        let detail = format!("{} keypoints; at most {most} are accepted in a pair", points(pair));
+        return Err(ApiError::invalid(format!("pairs[{index}].source_keypoints"), detail));
+    }
     let mut ids = BTreeMap::new();
     for (name, file) in images {
         let kept = keep_image(app, file, &format!("images.{name}")).await?;
         ids.insert(name, kept.id);
     }
-    let mut used = HashSet::new();
+    let (mut used, mut known) = (HashSet::new(), HashSet::new());
     for (index, pair) in pairs.iter_mut().enumerate() {
         for (side, name) in [("source", &mut pair.source), ("target", &mut pair.target)] {
             match ids.get(name.as_str()) {
                 Some(id) => {
                     used.insert(std::mem::replace(name, id.clone()));
                 }
-                None if jobs.store().has_image(name).await? => {}
+                None if known.contains(name.as_str()) => {}
+                None if jobs.store().has_image(name).await? => {
+                    known.insert(name.clone());
+                }
                 None => {
                     let detail =
                         format!("there is no image {name:?} in the request, nor one of that id; send it first");

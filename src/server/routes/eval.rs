@@ -112,6 +112,7 @@ pub struct Forget {
 #[utoipa::path(delete, path = "/eval/{id}", tag = "evaluation", params(("id" = String, Path, description = "The evaluation's id"), Forget), responses(
     (status = OK, body = EvalResponse, description = "It is cancelled, or had ended before"),
     (status = NO_CONTENT, description = "It is forgotten"),
+    (status = UNPROCESSABLE_ENTITY, body = Problem, content_type = "application/problem+json", description = "`invalid-request`"),
     (status = NOT_FOUND, body = Problem, content_type = "application/problem+json", description = "`unknown-evaluation`"),
     (status = SERVICE_UNAVAILABLE, body = Problem, content_type = "application/problem+json", description = "`storage-unavailable`"),
     (status = INSUFFICIENT_STORAGE, body = Problem, content_type = "application/problem+json", description = "`storage-full`"),
