@@ -85,6 +85,8 @@ parity: setup .venv/stamp
 	.venv/bin/python tests/reference/parity_table.py --train target/release/homolog-train --out .cache/parity $(PARITY)
 
 COCO_PHOTO := http://images.cocodataset.org/val2017/000000039769.jpg
+# HOMOLOG_COCO=FILE: one that is here already.
+COCO_FILE = $(or $(HOMOLOG_COCO),$(CURDIR)/.cache/published/000000039769.jpg)
 COCO_TENSOR := $(CURDIR)/.cache/published/coco-39769.safetensors
 
 # First of all, before gigabytes are fetched.
@@ -92,10 +94,15 @@ COCO_TENSOR := $(CURDIR)/.cache/published/coco-39769.safetensors
 published-files:
 	@test -e '$(HOMOLOG_DINOV3)' || { echo 'HOMOLOG_DINOV3=FILE: a released DINOv3 checkpoint (.pth or .safetensors), which Meta gives on' \
 		'request at https://ai.meta.com/resources/models-and-libraries/dinov3-downloads/'; exit 1; }
-	@test -f '$(HOMOLOG_COCO)' || { echo 'HOMOLOG_COCO=FILE: the photo of the published values, $(COCO_PHOTO)'; exit 1; }
+	@test -f '$(COCO_FILE)' || { test -z '$(HOMOLOG_COCO)' || { echo 'HOMOLOG_COCO: there is no file $(HOMOLOG_COCO)'; exit 1; }; \
+		mkdir -p '$(dir $(COCO_FILE))' && $(PYTHON) -c 'import sys, urllib.request as u; \
+			open(sys.argv[2], "wb").write(u.urlopen(sys.argv[1], timeout=30).read())' '$(COCO_PHOTO)' '$(COCO_FILE).part' 2>/dev/null \
+			&& mv '$(COCO_FILE).part' '$(COCO_FILE)' \
+			|| { rm -f '$(COCO_FILE).part'; echo 'The photo of the published values, $(COCO_PHOTO), cannot be fetched:' \
+				'get it elsewhere and name it by HOMOLOG_COCO=FILE'; exit 1; }; }
 
 parity-published: published-files setup .venv/stamp
-	.venv/bin/python tests/reference/published.py '$(HOMOLOG_COCO)' $(COCO_TENSOR)
+	.venv/bin/python tests/reference/published.py '$(COCO_FILE)' $(COCO_TENSOR)
 	HOMOLOG_DINOV3='$(abspath $(HOMOLOG_DINOV3))' HOMOLOG_COCO_TENSOR=$(COCO_TENSOR) \
 		$(CARGO) test --workspace --test published -- --ignored --nocapture
 

@@ -8,7 +8,7 @@ use crate::{
     worker::{Runs, Worker},
 };
 use homolog_core::{
-    bundle::{Bundle, Manifest},
+    bundle::{Bundle, Manifest, Precision},
     features::FeatureMap,
     geometry::Size,
     image::{Photo, Pixels},
@@ -133,6 +133,15 @@ impl Engine {
         let mut models = BTreeMap::new();
         for bundle in &bundles {
             let id = bundle.manifest().id.clone();
+            let precision = bundle.manifest().precision;
+            let made_for = match precision {
+                Precision::Int8 => Provider::Cpu,
+                Precision::Fp16 => Provider::Cuda,
+                Precision::Fp32 | Precision::Fp16Storage => provider,
+            };
+            if made_for != provider {
+                tracing::warn!(model = id, %precision, %provider, "this precision is made for {made_for}, and may be slow here");
+            }
             let backbone = bundle.backbone_key().into();
             let model = Model { id: id.as_str().into(), bundle: bundle.clone(), backbone };
             if models.insert(id.clone(), model).is_some() {

@@ -15,8 +15,9 @@ use std::path::{Path, PathBuf};
 pub struct AddArgs {
     /// The network, by its name in the catalogue (`homolog-train networks` lists them).
     pub network: String,
-    /// A checkpoint that is here already: nothing is downloaded.
-    #[arg(long, conflicts_with_all = ["url", "cache"])]
+    /// A checkpoint that is here already: nothing is downloaded, and the cache is left alone.
+    // No conflict with `cache`: a value of HOMOLOG_CACHE counts as given.
+    #[arg(long, conflicts_with = "url")]
     pub weights: Option<PathBuf>,
     /// The bundle folder to write; its name becomes the model's id [default: models/NETWORK].
     #[arg(long)]

@@ -18,7 +18,8 @@ use homolog_core::bundle::{Bundle, Manifest, Precision};
 use homolog_engine::ProviderChoice;
 use runs::Runs;
 use serde::Serialize;
-use std::path::PathBuf;
+use serde_json::{Value, json};
+use std::{num::NonZeroUsize, path::PathBuf};
 
 /// Checks a bundle.
 #[derive(Args, Debug)]
@@ -35,14 +36,14 @@ pub struct VerifyArgs {
     pub willow: Option<PathBuf>,
     /// So many of its pairs, spread evenly [default: all].
     #[arg(long, requires = "willow")]
-    pub pairs: Option<usize>,
+    pub pairs: Option<NonZeroUsize>,
     /// Tensors `input` [1, 3, H, W] and `prenorm`, `postnorm` or `neck` [1, h, w, C] of another implementation (safetensors): the
     /// descriptors are compared with them.
     #[arg(long)]
     pub golden: Option<PathBuf>,
     /// The largest relative error ‖ours − theirs‖ / ‖theirs‖ to the golden tensors that passes [default: 1e-4 for fp32, 1e-2 for
     /// half precision, 1e-1 for int8].
-    #[arg(long)]
+    #[arg(long, requires = "golden")]
     pub tolerance: Option<f64>,
     /// What to run on: auto, cpu or cuda [default: the CPU, and CUDA where it can be had].
     #[arg(long)]
@@ -63,6 +64,8 @@ pub struct VerifyArgs {
 pub struct Report {
     /// One for each bundle, provider and input, in the order of the runs.
     pub rows: Vec<Row>,
+    /// What their errors and cosines are against, where there was something to compare with.
+    pub against: Option<String>,
     /// Providers that were to be tried and are not to be had here.
     pub absent: Vec<Absent>,
     /// Matches on PF-WILLOW, where they were asked for.
@@ -119,6 +122,9 @@ fn common_sides(ours: &Manifest, theirs: &Manifest) -> Result<Vec<u32>, Error> {
         return differ("their descriptors are", shown(ours), shown(theirs));
     }
     let sides: Vec<u32> = ours.resolutions.iter().copied().filter(|side| theirs.resolutions.contains(side)).collect();
+    if let Some((field, ours, theirs)) = first_difference(ours, theirs) {
+        return refuse(format!("they differ in more than precision, {field} is {ours} and {theirs}"));
+    }
     match sides.first() {
         None => refuse("they have no resolution in common".into()),
         Some(side) if ours.preparation(*side) != theirs.preparation(*side) => {
@@ -126,4 +132,24 @@ fn common_sides(ours: &Manifest, theirs: &Manifest) -> Result<Vec<u32>, Error> {
         }
         Some(_) => Ok(sides),
     }
+}
+
+/// The first field of two manifests that makes other descriptors of a photo, with both values: one that two precisions of a bundle
+/// have in common.
+fn first_difference(ours: &Manifest, theirs: &Manifest) -> Option<(&'static str, Value, Value)> {
+    let fields = |of: &Manifest| {
+        let weights = &of.provenance;
+        // A file may be renamed: where there is a digest, the name says nothing.
+        let name = weights.checkpoint_sha256.is_none().then_some(&weights.checkpoint);
+        [
+            ("provenance.checkpoint_sha256", json!(weights.checkpoint_sha256)),
+            ("provenance.checkpoint", json!(name)),
+            ("provenance.seed", json!(weights.seed)),
+            ("adaptation", json!(of.adaptation)),
+            ("provenance.adapter.sha256", json!(weights.adapter.as_ref().map(|adapter| &adapter.sha256))),
+            ("debias", json!(of.debias)),
+        ]
+    };
+    let pairs = fields(ours).into_iter().zip(fields(theirs));
+    pairs.map(|((field, ours), (_, theirs))| (field, ours, theirs)).find(|(_, ours, theirs)| ours != theirs)
 }

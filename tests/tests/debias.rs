@@ -56,21 +56,27 @@ fn products(basis: &PositionBasis) -> (Vec<f32>, Vec<f32>) {
 #[test]
 fn debiased_descriptors_are_those_of_the_official_formula_at_this_and_other_sizes() {
     let folder = tempfile::tempdir().unwrap();
-    for (feature, name) in [(Feature::PreNorm, "prenorm"), (Feature::PostNorm, "postnorm")] {
-        let out = folder.path().join(name);
-        let manifest = debiased(&out, feature, Precision::Fp32, DIRECTIONS).unwrap();
-        assert_eq!(manifest.debias, Some(Debias { directions: DIRECTIONS, resolution: SIDE }));
-        let engine = engine(vec![Bundle::open(&out).unwrap()]);
-        let expected = |case: &str| tensor(&golden("heads/debias.safetensors"), &format!("{name}.{case}"));
-        let error = relative_error(&describe_pixels(&engine, name, black(SIDE)), &expected("black").1).unwrap();
-        assert!(error <= 1e-4, "{name} of a black image: {error:.1e}");
-        for size in ["70x70", "42x56", "84x140"] {
-            for (image, found) in describe(&engine, name, size).iter().enumerate() {
-                let (shape, expected) = expected(size);
-                let one = expected.len() / shape[0];
-                let error = relative_error(found, &expected[image * one..][..one]).unwrap();
-                eprintln!("{name} {size}: {error:.1e}");
-                assert!(error <= 1e-4, "{name} {size}: {error:.1e}");
+    // The network's 16 channels leave 8 bits few values over which their roundings even out.
+    for (precision, most) in [(Precision::Fp32, 1e-4), (Precision::Fp16, 1e-2), (Precision::Int8, 5e-2)] {
+        for (feature, name) in [(Feature::PreNorm, "prenorm"), (Feature::PostNorm, "postnorm")] {
+            let out = folder.path().join(precision.to_string()).join(name);
+            std::fs::create_dir_all(out.parent().unwrap()).unwrap();
+            let manifest = debiased(&out, feature, precision, DIRECTIONS).unwrap();
+            assert_eq!(manifest.debias, Some(Debias { directions: DIRECTIONS, resolution: SIDE }));
+            let engine = engine(vec![Bundle::open(&out).unwrap()]);
+            let expected = |case: &str| tensor(&golden("heads/debias.safetensors"), &format!("{name}.{case}"));
+            let assert_near = |case: &str, found: &[f32], expected: &[f32]| {
+                let error = relative_error(found, expected).unwrap();
+                eprintln!("{precision} {name} {case}: {error:.1e}");
+                assert!(error <= most, "{precision} {name} {case}: {error:.1e}");
+            };
+            assert_near("black", &describe_pixels(&engine, name, black(SIDE)), &expected("black").1);
+            for size in ["70x70", "42x56", "84x140"] {
+                for (image, found) in describe(&engine, name, size).iter().enumerate() {
+                    let (shape, expected) = expected(size);
+                    let one = expected.len() / shape[0];
+                    assert_near(size, found, &expected[image * one..][..one]);
+                }
             }
         }
     }
@@ -99,8 +105,13 @@ fn the_projection_is_idempotent() {
 #[test]
 fn debiased_descriptors_are_of_unit_length_and_have_nothing_along_the_basis() {
     let folder = tempfile::tempdir().unwrap();
-    // Stored as fp16, too: the basis stays exact.
-    for (precision, name) in [(Precision::Fp32, "fp32"), (Precision::Fp16Storage, "fp16")] {
+    // In every precision: the basis stays exact.
+    for (precision, name) in [
+        (Precision::Fp32, "fp32"),
+        (Precision::Fp16Storage, "fp16_storage"),
+        (Precision::Fp16, "fp16"),
+        (Precision::Int8, "int8"),
+    ] {
         let (basis, plain) = basis(folder.path(), precision);
         let basis = basis.basis();
         let along = |descriptor: &[f32]| -> f32 {

@@ -100,6 +100,25 @@ fn random_weights_take_the_place_of_a_checkpoint_and_are_called_so() {
 }
 
 #[test]
+fn add_takes_a_file_that_is_here_whatever_cache_the_environment_names() {
+    let folder = tempfile::tempdir().unwrap();
+    weights(folder.path());
+    let add = |more: &[&str]| {
+        let mut command = Command::new(root().join("target/debug/homolog-train"));
+        command.current_dir(folder.path()).env("HOMOLOG_CACHE", folder.path().join("cache"));
+        command.args(["add", "dinov2-demo14", "--weights", "demo.safetensors", "--out", "out"]).args(more);
+        command.output().unwrap()
+    };
+    let output = add(&["--url", "http://127.0.0.1:9/demo.safetensors"]);
+    assert!(!output.status.success() && said(&output).contains("cannot be used with"), "{}", said(&output));
+    let output = add(&[]);
+    assert!(output.status.success(), "{}", said(&output));
+    let bundle = Bundle::open(&folder.path().join("out")).unwrap();
+    assert_eq!(bundle.manifest().provenance.checkpoint, "demo.safetensors");
+    assert!(!folder.path().join("cache").exists());
+}
+
+#[test]
 fn an_adapters_file_is_noted_with_its_digest() {
     let folder = tempfile::tempdir().unwrap();
     weights(folder.path());

@@ -14,7 +14,7 @@ use homolog_backbone::{
     random,
 };
 use homolog_core::bundle::{Bundle, Feature, Precision};
-use homolog_engine::ProviderChoice;
+use homolog_engine::Provider;
 use homolog_tests::{
     options, root,
     service::{Service, form},
@@ -24,7 +24,10 @@ use homolog_tests::{
 use homolog_train::verify::{self, VerifyArgs};
 use prost::Message;
 use serde_json::{Value, json};
-use std::path::{Path, PathBuf};
+use std::{
+    num::NonZeroUsize,
+    path::{Path, PathBuf},
+};
 
 /// The demo network with random weights in every precision, under the precision's name.
 fn bundles(folder: &Path, precisions: &[Precision]) {
@@ -176,12 +179,13 @@ fn verify_prints_a_table_of_both_bundles_and_says_which_provider_is_absent() {
     }
     let of = |name: &str| lines.iter().filter(|line| line.starts_with(name) && line.contains(" cpu ")).count();
     assert_eq!((of("fp32"), of("int8")), (2, 2), "{text}");
+    assert!(text.contains("error and cosines are against fp32 on cpu"), "{text}");
 
     let output = train(["verify", &int8, "--against", &fp32, "--repeat", "1", "--json"]);
     let report: Value = serde_json::from_slice(&output.stdout).unwrap();
     let providers = |name: &str| report[name].as_array().unwrap().iter().any(|entry| entry["provider"] == "cuda");
     assert!(providers("rows") != providers("absent"), "{report}");
-    assert_eq!(report["rows"][0]["cosine_min"], Value::Null);
+    assert_eq!((&report["rows"][0]["cosine_min"], &report["against"]), (&Value::Null, &json!("fp32 on cpu")));
     assert_eq!((&report["rows"][0]["precision"], &report["rows"][3]["precision"]), (&json!("fp32"), &json!("int8")));
 }
 
@@ -199,26 +203,60 @@ fn bundles_of_different_things_are_not_compared() {
 }
 
 #[test]
+fn bundles_that_differ_in_more_than_precision_are_not_compared_and_the_field_is_named() {
+    let folder = tempfile::tempdir().unwrap();
+    let demo = |name: &str, seed: &str, more: &[&str]| {
+        let out = folder.path().join(name).display().to_string();
+        let output = train(["export", "dinov2-demo14", "--random", seed, "--out", &out].iter().chain(more));
+        assert!(output.status.success(), "{}", said(&output));
+        out
+    };
+    let plain = demo("plain", "1", &[]);
+    let [other, debiased] = [demo("other", "2", &[]), demo("debiased", "1", &["--debias=4"])];
+    let file = folder.path().join("demo.safetensors");
+    std::fs::write(&file, &*homolog_tests::train::DEMO).unwrap();
+    let trained = folder.path().join("trained").display().to_string();
+    let output = train(["add", "dinov2-demo14", "--weights", &file.display().to_string(), "--out", &trained]);
+    assert!(output.status.success(), "{}", said(&output));
+    for (bundle, words) in [
+        (other, ["provenance.checkpoint is", "seed 2"]),
+        (debiased, ["debias is", "\"directions\":4"]),
+        (trained, ["provenance.checkpoint_sha256 is", "and null"]),
+    ] {
+        let output = train(["verify", &bundle, "--against", &plain]);
+        assert_refused(&output, &["cannot be compared: they differ in more than precision", words[0], words[1]]);
+    }
+}
+
+#[test]
+fn options_that_would_do_nothing_are_refused() {
+    for (more, word) in
+        [(&["--tolerance", "1"][..], "--golden"), (&["--against", "b", "--willow", "w", "--pairs", "0"], "--pairs")]
+    {
+        let output = train(["verify", "a"].iter().chain(more));
+        assert!(output.status.code() == Some(2) && said(&output).contains(word), "{}", said(&output));
+    }
+}
+
+#[test]
 fn on_real_photos_eight_bits_match_as_single_precision_does() {
     let Some(willow) = shared("pf-willow") else { return };
     let folder = tempfile::tempdir().unwrap();
     bundles(folder.path(), &[Precision::Fp32, Precision::Int8]);
-    let arguments = VerifyArgs {
-        willow: Some(willow),
-        pairs: Some(20),
-        provider: Some(ProviderChoice::Cpu),
-        ..arguments(folder.path(), Precision::Int8)
-    };
+    let arguments =
+        VerifyArgs { willow: Some(willow), pairs: NonZeroUsize::new(20), ..arguments(folder.path(), Precision::Int8) };
     let report = verify::run(&arguments).unwrap();
     let agreement = report.agreement.as_ref().unwrap();
     assert_eq!((agreement.pairs, agreement.points, agreement.resolution), (20, 200, 224));
+    assert_eq!((agreement.provider, report.rows[0].provider), (Provider::Cpu, Provider::Cpu));
     eprintln!("{report}");
     assert!(agreement.same_token > 0.9 && agreement.within_a_patch >= agreement.same_token);
     let [ours, theirs] = &agreement.pck;
     assert_eq!((ours.bundle.as_str(), theirs.bundle.as_str()), ("int8", "fp32"));
     assert!((ours.per_point - theirs.per_point).abs() < 0.05);
     let text = report.to_string();
-    for words in ["PF-WILLOW, 20 pairs, 200 points, at 224", "same token", "within a patch", "per-point PCK@0.10 int8"]
+    for words in
+        ["PF-WILLOW, 20 pairs, 200 points, at 224, on cpu", "same token", "within a patch", "per-point PCK@0.10 int8"]
     {
         assert!(text.contains(words), "{words} is not in: {text}");
     }

@@ -76,7 +76,7 @@ fn agrees(what: &str, found: &[f32], published: [f32; 5]) -> bool {
 }
 
 #[test]
-#[ignore = "needs the gated weights: HOMOLOG_DINOV3=FILE HOMOLOG_COCO=FILE make parity-published"]
+#[ignore = "needs the gated weights: HOMOLOG_DINOV3=FILE make parity-published"]
 fn the_released_weights_give_the_published_values() {
     let file = |name: &str| env::var_os(name).unwrap_or_else(|| panic!("{name} is not set: use make parity-published"));
     let checkpoint = Checkpoint::open(Path::new(&file("HOMOLOG_DINOV3"))).unwrap();

@@ -9,7 +9,7 @@ use homolog_core::{
     image::DecodeLimits,
     matching::{Matcher, Settings as Matching},
 };
-use homolog_engine::{EvalEncoder, ProviderChoice};
+use homolog_engine::{EvalEncoder, Provider};
 use homolog_eval::{
     Dataset,
     pck::{Average, Counts, Settings, score},
@@ -34,6 +34,8 @@ pub struct Agreement {
     pub points: usize,
     /// Side of the input, px.
     pub resolution: u32,
+    /// What both ran on: the provider of the first row.
+    pub provider: Provider,
     /// Share of the keypoints that both bundles find in the same token, from 0 to 1.
     pub same_token: f64,
     /// Share whose tokens are the same or touch.
@@ -66,13 +68,13 @@ pub(super) fn on_willow(
     let list = list.unwrap_or_else(|| folder.join(LISTS[0]));
     let dataset = pf_willow::read(folder, &list, &ReadOptions { strict: true, check_images: true })?;
     let all = dataset.pairs.len();
-    let wanted = arguments.pairs.unwrap_or(all).clamp(1, all);
+    let wanted = arguments.pairs.map_or(all, |pairs| pairs.get().min(all));
     let pairs: Vec<usize> = (0..wanted).map(|index| index * all / wanted).collect();
     let usual = bundle.manifest().default_resolution;
     let side = if sides.contains(&usual) { usual } else { sides.last().copied().unwrap_or(usual) };
 
-    let ours = results(bundle, side, &dataset, &pairs, arguments)?;
-    let theirs = results(other, side, &dataset, &pairs, arguments)?;
+    let (provider, ours) = results(bundle, side, &dataset, &pairs, arguments)?;
+    let (_, theirs) = results(other, side, &dataset, &pairs, arguments)?;
     let (mut points, mut same, mut near) = (0usize, 0usize, 0usize);
     for (pair, ours) in &ours {
         let size = dataset.images[dataset.pairs[*pair].target].size;
@@ -89,6 +91,7 @@ pub(super) fn on_willow(
         pairs: pairs.len(),
         points,
         resolution: side,
+        provider,
         same_token: share(same),
         within_a_patch: share(near),
         pck: [pck(bundle, &ours, &dataset)?, pck(other, &theirs, &dataset)?],
@@ -101,16 +104,16 @@ fn tokens_apart(fit: &Fit, a: Point, b: Point) -> f64 {
     (a.x - b.x).abs().max((a.y - b.y).abs())
 }
 
-/// Results by the pair's index.
+/// What the bundle ran on, and its results by the pair's index.
 fn results(
     bundle: &Bundle,
     side: u32,
     dataset: &Dataset,
     pairs: &[usize],
     arguments: &VerifyArgs,
-) -> Result<BTreeMap<usize, PairResult>, Error> {
+) -> Result<(Provider, BTreeMap<usize, PairResult>), Error> {
     let id = &bundle.manifest().id;
-    let engine = runs::start(bundle, arguments.provider.unwrap_or(ProviderChoice::Auto), arguments.threads)?;
+    let engine = runs::start(bundle, runs::first_provider(arguments), arguments.threads)?;
     let model = engine.model(id).ok_or_else(|| Error::Failed(format!("{id} was not loaded")))?;
     let encoder = EvalEncoder::new(&engine, &[(model, side)], DecodeLimits::default())?;
     let settings = runner::Settings { encoders: encoder.at_a_time(), ..runner::Settings::default() };
@@ -132,7 +135,7 @@ fn results(
     outcome?;
     match failed {
         Some(failure) => Err(Error::Failed(format!("{id} on PF-WILLOW: {failure}"))),
-        None => Ok(results),
+        None => Ok((engine.provider(), results)),
     }
 }
 

@@ -52,17 +52,18 @@ pub(super) struct Runs<'a> {
     arguments: &'a VerifyArgs,
     rows: Vec<Row>,
     absent: Vec<Absent>,
+    against: Option<String>,
     /// The first run's descriptors by side, which later ones are compared with.
     first: BTreeMap<u32, FeatureMap<'static>>,
 }
 
 impl<'a> Runs<'a> {
     pub fn new(arguments: &'a VerifyArgs) -> Runs<'a> {
-        Runs { arguments, rows: Vec::new(), absent: Vec::new(), first: BTreeMap::new() }
+        Runs { arguments, rows: Vec::new(), against: None, absent: Vec::new(), first: BTreeMap::new() }
     }
 
     pub fn report(self, agreement: Option<Agreement>) -> Report {
-        Report { rows: self.rows, absent: self.absent, agreement }
+        Report { rows: self.rows, against: self.against, absent: self.absent, agreement }
     }
 
     /// Runs a bundle on every provider at every one of `sides`.
@@ -78,6 +79,8 @@ impl<'a> Runs<'a> {
                         let Difference { relative_error, cosine_mean, cosine_min } = Difference::of(&map, first)?;
                         row.relative_error = Some(relative_error);
                         (row.cosine_mean, row.cosine_min) = (Some(cosine_mean), Some(cosine_min));
+                        let first = self.rows.first();
+                        self.against = first.map(|first| format!("{} on {}", first.bundle, first.provider));
                     }
                     None => drop(self.first.insert(*side, map)),
                 }
@@ -89,6 +92,7 @@ impl<'a> Runs<'a> {
 
     /// Runs a bundle on every provider on the golden input; a relative error above `tolerance` is an error.
     pub fn against_golden(&mut self, bundle: &Bundle, golden: &Golden, tolerance: f64) -> Result<(), Error> {
+        self.against = Some("the golden tensors".into());
         for provider in self.providers() {
             let Some(engine) = self.start(bundle, provider)? else { continue };
             let (map, mut row) = self.timed(&engine, bundle.manifest(), &golden.input)?;
@@ -103,10 +107,8 @@ impl<'a> Runs<'a> {
     }
 
     fn providers(&self) -> Vec<ProviderChoice> {
-        match self.arguments.provider {
-            Some(provider) => vec![provider],
-            None => vec![ProviderChoice::Cpu, ProviderChoice::Cuda],
-        }
+        let second = self.arguments.provider.is_none().then_some(ProviderChoice::Cuda);
+        [first_provider(self.arguments)].into_iter().chain(second).collect()
     }
 
     /// An engine of the bundle; none where nobody asked for CUDA by name and it is not to be had.
@@ -160,6 +162,11 @@ impl<'a> Runs<'a> {
         };
         Ok((map, row))
     }
+}
+
+/// What the first rows run on.
+pub(super) fn first_provider(arguments: &VerifyArgs) -> ProviderChoice {
+    arguments.provider.unwrap_or(ProviderChoice::Cpu)
 }
 
 /// An engine of one bundle, with one worker.

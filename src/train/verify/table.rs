@@ -26,6 +26,9 @@ impl fmt::Display for Report {
                  {mean:>11}  {min:>10}  {peak:>8}"
             )?;
         }
+        if let Some(against) = &self.against {
+            writeln!(f, "error and cosines are against {against}")?;
+        }
         for Absent { provider, reason } in &self.absent {
             writeln!(
                 f,
@@ -43,8 +46,8 @@ impl fmt::Display for Report {
 impl fmt::Display for Agreement {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let percent = |share: f64| format!("{:.1} %", 100.0 * share);
-        let Agreement { pairs, points, resolution, .. } = self;
-        writeln!(f, "PF-WILLOW, {pairs} pairs, {points} points, at {resolution}, argmax:")?;
+        let Agreement { pairs, points, resolution, provider, .. } = self;
+        writeln!(f, "PF-WILLOW, {pairs} pairs, {points} points, at {resolution}, on {provider}, argmax:")?;
         writeln!(f, "  same token      {:>8}", percent(self.same_token))?;
         writeln!(f, "  within a patch  {:>8}", percent(self.within_a_patch))?;
         for pck in &self.pck {
