@@ -259,7 +259,7 @@ fn problems_and_failures_are_counted_and_told() {
 
 /// Pages to look at in a browser. Of PF-WILLOW only where it lies in `../shared/data`.
 #[test]
-#[ignore = "writes pages to look at into the folder HOMOLOG_PAGES"]
+#[ignore = "writes pages to look at: HOMOLOG_PAGES=DIR cargo test --workspace --test page -- --ignored"]
 fn pages_to_look_at() {
     let out = std::path::PathBuf::from(std::env::var_os("HOMOLOG_PAGES").expect("HOMOLOG_PAGES names a folder"));
     let invented = dataset();
