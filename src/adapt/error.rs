@@ -21,6 +21,14 @@ pub enum Error {
         /// What is wrong with it.
         reason: String,
     },
+    /// Annotations that contradict each other.
+    #[error("{image}: {reason}")]
+    Annotations {
+        /// The image.
+        image: PathBuf,
+        /// What they say.
+        reason: String,
+    },
     /// Whoever computes has failed.
     #[error(transparent)]
     Compute(Box<dyn std::error::Error + Send + Sync>),

@@ -31,10 +31,8 @@ pub fn replicas() {
     let register = format!("squares=simple@{}", folder.path().display());
     let models = tempfile::tempdir().unwrap();
     let network = catalog::find("dinov2-vits14").unwrap();
-    let options = homolog_backbone::export::Options {
-        resolutions: vec![224],
-        ..options(8, Feature::PreNorm, Precision::Fp32)
-    };
+    let options =
+        homolog_backbone::export::Options { resolutions: vec![224], ..options(8, Feature::PreNorm, Precision::Fp32) };
     export(&network, &random::weights(&network.family, 0), &models.path().join("vits"), &options, |_| {}).unwrap();
     let runtime = tokio::runtime::Runtime::new().unwrap();
     let mut times = [Vec::new(), Vec::new()];
