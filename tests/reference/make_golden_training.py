@@ -25,7 +25,8 @@ In every file, the batch (I images, P pairs, at most K points in a pair; all num
     gradient.LOSS.descriptors   [I, h*w, C]
     gradient.LOSS.logit_scale   [1]         zero for the two that do not use it
 
-`NETWORK.safetensors`, FEATURE being `pre_norm` (the last block's output), `post_norm` (after the final norm) or `neck`:
+`NETWORK.safetensors`, FEATURE being `pre_norm` (the last block's output), `post_norm` (after the final norm) or `neck`; which of
+them a network's file has is told by FEATURES below:
     tokens.N                    [I, prefix + h*w, width]  enter block N: 0, all blocks are trained, to depth - 1, the last is
     FEATURE.descriptors         [I, h*w, C]  of the network as it is
     FEATURE.loss.LOSS           [1]
@@ -34,16 +35,19 @@ In every file, the batch (I images, P pairs, at most K points in a pair; all num
     finetune.FEATURE.N.norm     [3]         the gradients' global norm before clipping, at each step
     finetune.FEATURE.N.loss     [4]         `total` before each step and after the last
     finetune.FEATURE.N.final.NAME           after 3 steps (not for SAM)
-    lora.initial.LAYER.lora_A [r, in], .lora_B [out, r]  of every layer; LAYER is `blocks.N.attn.q` (k, v, proj), `blocks.N.mlp.fc1`
-                                (fc2; SAM: lin1, lin2; SwiGLU: w1, w2, w3, where DINOv2's w12 holds w1 and w2, in this order)
+    lora.initial.LAYER.lora_A [r, in], .lora_B [out, r]  of every layer; LAYER is `blocks.N.attn.q` (k, v, proj) or
+                                `blocks.N.mlp.fc1` (fc2; SAM: lin1, lin2; SwiGLU: w1, w2, w3, of which DINOv2's w12 holds the
+                                first two, in this order)
     lora.FEATURE.BLOCKS.descriptors         with the adapters of BLOCKS, `all` (input: tokens.0) or `last` (tokens.(depth - 1))
-    lora.FEATURE.BLOCKS.{gradient.NAME, norm, loss, final.NAME}  NAME is LAYER.lora_A, LAYER.lora_B or logit_scale
+    lora.FEATURE.BLOCKS.{gradient.NAME, norm, loss, final.NAME}  NAME: LAYER.lora_A, LAYER.lora_B, logit_scale
     whole.HxW.pixels            [I, 3, H, W] float16; dinov2-plain and dinov2-reg4 alone; the patch is 14, the same pairs
     whole.HxW.{descriptors, gradient.NAME, norm, loss, final.NAME}  all weights but `mask_token` are trained, `post_norm`
 
-In exact arithmetic the K third of every `attn.qkv.bias` has no gradient (softmax does not see it; DINOv3 masks it). What is
-stored there is about 1e-17 and its final weights are the first ones. AdamW blows up whatever noise single precision leaves
-there, to steps of the learning rate: leave this third out when final weights are compared.
+In exact arithmetic the K third of `attn.qkv.bias` (the middle one) has no gradient: softmax does not see it, and DINOv3 masks it.
+What is stored there is about 1e-17, and its final values are the first ones. AdamW blows up whatever single precision leaves
+there (1e-8) to steps of the learning rate: leave this third out where final weights are compared. All else PyTorch itself reaches
+in single precision to 1.3e-5 (gradients; sam-wide, whose last norm has four channels, 4e-5) and 4e-5 (final weights), as relative
+errors of whole tensors. Weight decay changes the final weights by 1.5e-4 of their values.
 
 `adapters.safetensors`, bottlenecks over frozen descriptors, ADAPTER being `narrow` (weights: heads/narrow.pth; input: `pre_norm`
 descriptors of dinov2-plain) or `identity` (heads/identity.safetensors); the loss is cross_entropy + contrastive, each times one:
@@ -131,7 +135,7 @@ def batch_tensors(grid, pairs):
 
 
 def gradients(loss, parameters):
-    """The loss and its gradients; a few entries of each are compared with finite differences."""
+    """The loss [1] and its gradients, in double precision."""
     leaves = OrderedDict((name, value.detach().double().requires_grad_()) for name, value in parameters.items())
     value = loss(leaves)
     found = torch.autograd.grad(value, list(leaves.values()), allow_unused=True)
@@ -143,7 +147,8 @@ def gradients(loss, parameters):
 def check(what, loss, parameters, found):
     """Finite differences at the largest entry of every gradient and at one at random."""
     generator, worst = torch.Generator().manual_seed(1), (0.0, "all")
-    values = OrderedDict((name, value.detach().double().clone(memory_format=torch.contiguous_format)) for name, value in parameters.items())
+    values = OrderedDict((name, value.detach().double().clone(memory_format=torch.contiguous_format))
+                         for name, value in parameters.items())
     scale = max(gradient.abs().max() for gradient in found.values())
     with torch.no_grad():
         for name, gradient in found.items():
@@ -228,7 +233,7 @@ def make_network(network, golden, pairs, seed):
     for feature in network.features:
         what, last = f"{network.name} {feature}", config.depth - 1
         with torch.no_grad():
-            descriptors = network.tail(state, tokens[last], last, feature, GRID)
+            descriptors = network.tail(state, tokens[last], last, feature, GRID).float().double()
         tensors[f"{feature}.descriptors"] = descriptors
         tensors |= loss_tensors(f"{feature}.", what, descriptors, GRID, pairs)
 
@@ -307,7 +312,8 @@ def make_losses():
     grid, generator = (9, 10), torch.Generator().manual_seed(9)
     pairs = make_pairs(grid, [5, 4, 3, 1], seed=10)
     descriptors = torch.randn(IMAGES, grid[0] * grid[1], 6, generator=generator)
-    return {**batch_tensors(grid, pairs), "descriptors": descriptors, **loss_tensors("", "losses", descriptors.double(), grid, pairs)}
+    of_losses = loss_tensors("", "losses", descriptors.double(), grid, pairs)
+    return {**batch_tensors(grid, pairs), "descriptors": descriptors, **of_losses}
 
 
 def definitions():
