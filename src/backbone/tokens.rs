@@ -106,8 +106,12 @@ pub(crate) struct HeadInputs {
 pub(crate) fn head_inputs(graph: &mut GraphBuilder, width: usize) -> HeadInputs {
     let tokens = [("batch", -1), ("tokens", -1), ("width", width as i64)];
     let tokens = graph.input("tokens", graph.dtype(), &tokens);
-    let grid = graph.input("grid", data_type::INT64, &[("axes", 2)]);
-    HeadInputs { tokens, grid }
+    HeadInputs { tokens, grid: grid(graph) }
+}
+
+/// Declares `grid [2]`: h, w.
+pub(crate) fn grid(graph: &mut GraphBuilder) -> Value {
+    graph.input("grid", data_type::INT64, &[("axes", 2)])
 }
 
 /// Leaves the first `prefix` tokens of `all` out and makes `descriptors [batch, h, w, width]` an output.

@@ -37,12 +37,40 @@ pub fn head(
     feature: Feature,
 ) -> Result<Value, Error> {
     let inputs = tokens::head_inputs(graph, config.width);
+    tail(graph, weights, config, split, feature, &inputs)
+}
+
+/// Emits `image [batch, 3, height, width]` and `grid [2]` (h, w) → descriptors `[batch, h, w, width]`: both graphs as one, to be
+/// trained as one.
+///
+/// # Errors
+/// Whatever reading a weight or writing the files meets.
+pub fn whole(
+    graph: &mut GraphBuilder,
+    weights: &Weights,
+    config: &Config,
+    feature: Feature,
+) -> Result<Value, Error> {
+    let tokens = embed(graph, weights, config)?;
+    let inputs = tokens::HeadInputs { tokens, grid: tokens::grid(graph) };
+    tail(graph, weights, config, 0, feature, &inputs)
+}
+
+/// Blocks from `first` on, and what makes descriptors of their tokens.
+fn tail(
+    graph: &mut GraphBuilder,
+    weights: &Weights,
+    config: &Config,
+    first: usize,
+    feature: Feature,
+    inputs: &tokens::HeadInputs,
+) -> Result<Value, Error> {
     let mut stream = Stream::enter(graph, weights, &inputs.tokens, config.width, config.heads, EPSILON);
-    for block in split..config.depth {
+    for block in first..config.depth {
         stream.block(block)?;
     }
     let all = if feature == Feature::PostNorm { stream.leave_normed("norm")? } else { stream.leave() };
-    Ok(tokens::descriptors(graph, &all, &inputs, config.prefix(), config.width))
+    Ok(tokens::descriptors(graph, &all, inputs, config.prefix(), config.width))
 }
 
 /// Patch embedding, position embedding, CLS and registers: `[batch, prefix + h·w, width]`.

@@ -29,7 +29,8 @@ impl Backward<'_> {
                     self.graph.node("Neg", &[&product], &[])
                 }
             };
-            if !aligned {
+            let other = if is_second { a } else { b };
+            if !aligned && !self.graph.is_scalar(other) {
                 cotangent = self.reduced_like(&cotangent, operand);
             }
             self.add(operand, cotangent);

@@ -65,6 +65,11 @@ impl GraphBuilder {
         values
     }
 
+    /// Whether a value is a constant without axes.
+    pub(crate) fn is_scalar(&self, value: &str) -> bool {
+        self.graph.initializer.iter().any(|tensor| tensor.name == value && tensor.dims.is_empty())
+    }
+
     /// The values of a constant of 64-bit integers.
     pub(crate) fn integers(&self, constant: &str) -> Option<Vec<i64>> {
         let tensor = self.graph.initializer.iter().find(|tensor| tensor.name == constant)?;
