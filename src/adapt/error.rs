@@ -29,6 +29,57 @@ pub enum Error {
         /// What they say.
         reason: String,
     },
+    /// A run folder holds a run, and none was to go on.
+    #[error("{} holds a run already; --resume goes on with it, another folder begins a new one", path.display())]
+    Exists {
+        /// The folder.
+        path: PathBuf,
+    },
+    /// A run folder is another process's.
+    #[error("{} is in use by another process", path.display())]
+    InUse {
+        /// The folder.
+        path: PathBuf,
+    },
+    /// A run folder holds a run with other settings.
+    #[error("{} is of another run: it has {theirs}, this run has {ours}; take those settings, or another folder", path.display())]
+    OtherRun {
+        /// The folder's configuration.
+        path: PathBuf,
+        /// The first line that differs.
+        theirs: String,
+        /// The same of this run.
+        ours: String,
+    },
+    /// A checkpoint from which nothing can go on.
+    #[error("{}: {reason}", path.display())]
+    Checkpoint {
+        /// The file.
+        path: PathBuf,
+        /// Why it cannot, and what to do.
+        reason: String,
+    },
+    /// Gradients that do not fit the parameters.
+    #[error("the gradient of {name} has {found} values where the parameter has {expected}")]
+    Gradient {
+        /// The parameter.
+        name: String,
+        /// Its length.
+        expected: usize,
+        /// The gradient's.
+        found: usize,
+    },
+    /// Training has left the numbers.
+    #[error(
+        "step {step}: {what} is not finite; the run has stopped, its last checkpoint is from before. A lower learning rate, a longer \
+         warm-up or clip_norm may help"
+    )]
+    NotFinite {
+        /// The step, from 0.
+        step: u64,
+        /// What it is that is not finite.
+        what: String,
+    },
     /// Whoever computes has failed.
     #[error(transparent)]
     Compute(Box<dyn std::error::Error + Send + Sync>),
