@@ -3,6 +3,7 @@
 //!
 //! [`Sample::render`] draws one picture into memory, [`correspondences`] gives pairs of pixels of two pictures that show the same place.
 
+mod annotation;
 mod backdrop;
 mod camera;
 mod categories;
@@ -21,6 +22,7 @@ mod sample;
 mod scene;
 mod shade;
 mod sheet;
+mod write;
 
 pub use category::Category;
 pub use correspond::{Correspondence, correspondences};
@@ -28,3 +30,4 @@ pub use error::Error;
 pub use object::Part;
 pub use sample::{Frame, Keypoint, Rendered, Sample, Semantic, Split};
 pub use sheet::contact_sheet;
+pub use write::{Options, Summary, write};
