@@ -21,6 +21,14 @@ pub enum Error {
         /// What is wrong with it.
         reason: String,
     },
+    /// A cache of tokens that has no room, or not what is asked of it.
+    #[error("{folder}: {reason}")]
+    Cache {
+        /// Its folder.
+        folder: PathBuf,
+        /// What is wrong.
+        reason: String,
+    },
     /// Annotations that contradict each other.
     #[error("{image}: {reason}")]
     Annotations {
