@@ -48,6 +48,26 @@ fn the_last_blocks_of_a_dinov2_train_as_in_pytorch() {
 }
 
 #[test]
+fn the_last_blocks_of_a_dinov2_with_registers_train_as_in_pytorch() {
+    assert_finetuned("dinov2-reg4", &[Feature::PostNorm]);
+}
+
+#[test]
+fn the_last_blocks_of_a_dinov2_with_swiglu_train_as_in_pytorch() {
+    assert_finetuned("dinov2-swiglu", &[Feature::PreNorm]);
+}
+
+#[test]
+fn the_last_blocks_of_a_dinov3_train_as_in_pytorch() {
+    assert_finetuned("dinov3-plain", &[Feature::PreNorm, Feature::PostNorm]);
+}
+
+#[test]
+fn the_last_blocks_of_a_dinov3_with_swiglu_train_as_in_pytorch() {
+    assert_finetuned("dinov3-swiglu", &[Feature::PostNorm]);
+}
+
+#[test]
 fn a_whole_dinov2_trains_from_its_pixels_as_in_pytorch() {
     let tiny = Tiny::open("dinov2-plain");
     assert_trained(&tiny, "whole.70x70", Feature::PostNorm, None, Some(Grid::new(5, 5)));

@@ -36,7 +36,7 @@ pub const DINOV2: dinov2::Config = dinov2::Config {
 };
 
 const DINOV3: dinov3::Config =
-    dinov3::Config { patch: 4, width: 24, depth: 2, heads: 2, mlp: Mlp::Gelu, hidden: 48, registers: 4 };
+    dinov3::Config { patch: 4, width: 24, depth: 2, heads: 2, mlp: Mlp::Gelu, hidden: 32, registers: 4 };
 
 /// A tiny network with what PyTorch makes of its training.
 pub struct Tiny {
@@ -56,7 +56,7 @@ impl Tiny {
                 Family::DinoV2(dinov2::Config { width: 8, depth: 2, mlp: Mlp::SwiGlu, hidden: 24, ..DINOV2 })
             }
             "dinov3-plain" => Family::DinoV3(DINOV3),
-            "dinov3-swiglu" => Family::DinoV3(dinov3::Config { mlp: Mlp::SwiGlu, hidden: 40, ..DINOV3 }),
+            "dinov3-swiglu" => Family::DinoV3(dinov3::Config { mlp: Mlp::SwiGlu, hidden: 24, ..DINOV3 }),
             _ => panic!("no network {name}"),
         };
         let depth = family.info(name).depth;

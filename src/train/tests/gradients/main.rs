@@ -2,7 +2,9 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
 
+mod adapters;
 mod course;
 mod finetune;
 mod golden;
+mod lora;
 mod losses;
