@@ -210,6 +210,9 @@ impl<'g, 'w> Stream<'g, 'w> {
         if lora.has_dropout {
             let mask =
                 self.graph.input(&dropout_name(name), data_type::FLOAT, &[("rows", -1), ("in", sizes[1] as i64)]);
+            let (start, axis) = (self.graph.ints(&[0]), self.graph.ints(&[0]));
+            let rows = self.graph.node("Shape", &[input], &[Attribute::Int("end", 1)]);
+            let mask = self.graph.node("Slice", &[&mask, &start, &rows, &axis], &[]);
             thinned = self.graph.aligned("Mul", &[input, &mask]);
         }
         if let Some(column) = column {

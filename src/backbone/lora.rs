@@ -60,7 +60,8 @@ pub fn lora_names(module: &str) -> [String; 2] {
     [format!("{module}.lora_A.weight"), format!("{module}.lora_B.weight")]
 }
 
-/// The graph's input that thins out what a product's A reads, `[rows, in]`.
+/// The graph's input that thins out what a product's A reads, `[rows, in]`: at least one row for every token and, for what SAM pads
+/// its windows with, one more for every image.
 pub fn dropout_name(module: &str) -> String {
     format!("{module}.dropout")
 }

@@ -5,9 +5,14 @@
 //! Within windows it becomes part of the product: with `q' = [q, rel_h(q), rel_w(q)]` and `k' = [k, hot(r'), hot(c')]`, the fused
 //! attention runs as if there were no bias. In global blocks that triples the product's width, and a loop over rows of
 //! queries, each with its own bias, is never much slower: on AVX2 it took 1.2 s against 1.6 at 64×64, with AVX-512 as long within a
-//! few percent. The whole matrix is no faster, and takes seven times the memory (`make bench` measures all three).
+//! few percent. The whole matrix is no faster, and takes seven times the memory (`make bench` measures all three). A loop is not
+//! differentiated: where something is trained, global blocks have the widened product as well.
 
-use super::{Config, position::Axis, window::Windows};
+use super::{
+    Config,
+    position::Axis,
+    window::{self, Windows},
+};
 use crate::{
     Error,
     emit::Stream,
@@ -26,12 +31,19 @@ pub(super) struct Attention<'a> {
     w: Value,
     /// Absent when no block of the graph needs it.
     windowed: Option<Windowed>,
-    global: Option<(Axis, Axis)>,
+    global: Option<Global>,
 }
 
 struct Windowed {
     windows: Windows,
     axis: Axis,
+}
+
+struct Global {
+    h: Axis,
+    w: Axis,
+    /// `[batch, h · w, heads, h + w]` as [`Windows::hot`], where something is trained.
+    hot: Option<Value>,
 }
 
 impl<'a> Attention<'a> {
@@ -45,7 +57,8 @@ impl<'a> Attention<'a> {
         let global = match blocks.clone().find(|block| config.is_global(*block)) {
             Some(block) => {
                 let distances = config.distances(block);
-                Some((Axis::of_grid(graph, &h, distances)?, Axis::of_grid(graph, &w, distances)?))
+                let hot = graph.trained().is_some().then(|| window::hot_over_grid(graph, config, [&batch, &h, &w]));
+                Some(Global { h: Axis::of_grid(graph, &h, distances)?, w: Axis::of_grid(graph, &w, distances)?, hot })
             }
             None => None,
         };
@@ -62,7 +75,7 @@ impl<'a> Attention<'a> {
     pub fn block(&self, stream: &mut Stream, block: usize, normed: &str) -> Result<Value, Error> {
         let name = format!("blocks.{block}.attn");
         let attended = match (&self.windowed, &self.global) {
-            (_, Some(axes)) if self.config.is_global(block) => self.global(stream, &name, normed, axes)?,
+            (_, Some(global)) if self.config.is_global(block) => self.global(stream, &name, normed, global)?,
             (Some(windowed), _) => self.windowed(stream, &name, normed, windowed)?,
             _ => {
                 let reason = format!("block {block} is none of those that this graph was begun for");
@@ -100,36 +113,36 @@ impl<'a> Attention<'a> {
         let graph = &mut *stream.graph;
         let biased = graph.ints(&[-1, places, heads, side]);
         let mut bias = |table: &str, shape: &[i64]| {
+            let table = of_rank(graph, table, shape.len());
             let shape = graph.ints(shape);
             let q = graph.node("Reshape", &[&q, &shape], &[]);
-            let bias = graph.node("MatMul", &[&q, table], &[]);
+            let bias = graph.node("MatMul", &[&q, &table], &[]);
             graph.node("Reshape", &[&bias, &biased], &[])
         };
         let rel_h = bias(&table_h, &[-1, side, side * heads, d]);
         let rel_w = bias(&table_w, &[-1, side, side, heads, d]);
+        let attended = self.widened(graph, [&q, &k, &v], [&rel_h, &rel_w], &windows.hot);
+        let attended = graph.node("Reshape", &[&attended, &images], &[]);
+        Ok(graph.node("Gather", &[&attended, &windows.unpartition], &[Attribute::Int("axis", 1)]))
+    }
 
-        let (apart, together) =
-            (graph.ints(&[-1, places, heads, d]), graph.ints(&[-1, places, heads * (d + 2 * side)]));
+    /// Attention of `q`, `k` and `v [n, places, width]` with `q' = [q, rel_h(q), rel_w(q)]` and `k' = [k, hot]`, whose last axes are
+    /// `[n, places, heads, …]`.
+    fn widened(&self, graph: &mut GraphBuilder, [q, k, v]: [&str; 3], [rel_h, rel_w]: [&str; 2], hot: &str) -> Value {
+        let (heads, d) = (self.config.heads as i64, self.config.head() as i64);
+        let (apart, together) = (graph.ints(&[0, 0, heads, d]), graph.ints(&[0, 0, -1]));
         let mut widened = |narrow: &str, more: &[&str]| {
             let narrow = graph.node("Reshape", &[narrow, &apart], &[]);
             let wide = graph.node("Concat", &[&[narrow.as_str()], more].concat(), &[Attribute::Int("axis", 3)]);
             graph.node("Reshape", &[&wide, &together], &[])
         };
-        let (q, k) = (widened(&q, &[&rel_h, &rel_w]), widened(&k, &[&windows.hot]));
+        let (q, k) = (widened(q, &[rel_h, rel_w]), widened(k, &[hot]));
         let attributes = [Attribute::Int("num_heads", heads), Attribute::Float("scale", (d as f32).sqrt().recip())];
-        let attended = graph.fused("MultiHeadAttention", &[&q, &k, &v], &attributes);
-        let attended = graph.node("Reshape", &[&attended, &images], &[]);
-        Ok(graph.node("Gather", &[&attended, &windows.unpartition], &[Attribute::Int("axis", 1)]))
+        graph.fused("MultiHeadAttention", &[&q, &k, v], &attributes)
     }
 
     /// `[batch, tokens, width]`, over the whole grid.
-    fn global(
-        &self,
-        stream: &mut Stream,
-        name: &str,
-        normed: &str,
-        (axis_h, axis_w): &(Axis, Axis),
-    ) -> Result<Value, Error> {
+    fn global(&self, stream: &mut Stream, name: &str, normed: &str, shared: &Global) -> Result<Value, Error> {
         let (heads, d, c) = (self.config.heads as i64, self.config.head() as i64, self.config.width as i64);
         let mut projected = |part: &str| -> Result<Value, Error> {
             let flat = stream.linear(&format!("{name}.{part}"), normed, None)?;
@@ -137,12 +150,25 @@ impl<'a> Attention<'a> {
         };
         let (q, k, v) = (projected("q")?, projected("k")?, projected("v")?);
 
-        // The two parts of the bias, [batch, heads, tokens, h, 1] and [batch, heads, tokens, 1, w].
-        let table_h = axis_h.table(stream.graph, stream.weights, &format!("{name}.rel_pos_h"))?;
-        let table_w = axis_w.table(stream.graph, stream.weights, &format!("{name}.rel_pos_w"))?;
+        let table_h = shared.h.table(stream.graph, stream.weights, &format!("{name}.rel_pos_h"))?;
+        let table_w = shared.w.table(stream.graph, stream.weights, &format!("{name}.rel_pos_w"))?;
         let graph = &mut *stream.graph;
         let by_row = self.shape(graph, &[&self.batch, &self.h], &[-1, d]);
         let by_column = self.shape(graph, &[&self.batch, &self.h, &self.w], &[heads, d]);
+        if let Some(hot) = &shared.hot {
+            let mut bias = |table: &str, shape: &str, n: &str, rank: usize| {
+                let table = of_rank(graph, table, rank);
+                let q = graph.node("Reshape", &[&q, shape], &[]);
+                let bias = graph.node("MatMul", &[&q, &table], &[]);
+                let rest = graph.ints(&[-1, heads]);
+                let shape = graph.node("Concat", &[&self.batch, &rest, n], &[Attribute::Int("axis", 0)]);
+                graph.node("Reshape", &[&bias, &shape], &[])
+            };
+            let (rel_h, rel_w) = (bias(&table_h, &by_row, &self.h, 4), bias(&table_w, &by_column, &self.w, 5));
+            return Ok(self.widened(graph, [&q, &k, &v], [&rel_h, &rel_w], hot));
+        }
+
+        // The two parts of the bias, [batch, heads, tokens, h, 1] and [batch, heads, tokens, 1, w].
         let mut bias = |table: &str, shape: &str, n: &str, unit_axis: i64| {
             let q = graph.node("Reshape", &[&q, shape], &[]);
             let bias = graph.node("MatMul", &[&q, table], &[]);
@@ -189,4 +215,14 @@ impl<'a> Attention<'a> {
         let rest = graph.ints(rest);
         graph.node("Concat", &[sizes, &[rest.as_str()]].concat(), &[Attribute::Int("axis", 0)])
     }
+}
+
+/// `table [n, channels of a head, n]` with as many axes as what it is multiplied with, which the gradient asks for.
+fn of_rank(graph: &mut GraphBuilder, table: &str, rank: usize) -> Value {
+    if graph.trained().is_none() {
+        return table.into();
+    }
+    let axes: Vec<i64> = (0..rank as i64 - 3).collect();
+    let axes = graph.ints(&axes);
+    graph.node("Unsqueeze", &[table, &axes], &[])
 }

@@ -88,10 +88,21 @@ fn neck(
     grid: &str,
 ) -> Result<Value, Error> {
     let (first, second) = (weights.get("neck.0.weight")?, weights.get("neck.2.weight")?);
-    // A 1×1 convolution is a product at every place.
-    let first = graph.weight("neck.0.weight", &transposed(&first))?;
     let second = graph.weight("neck.2.weight", &second)?;
-    let x = graph.node("MatMul", &[tokens, &first], &[]);
+    // A 1×1 convolution is a product at every place.
+    let x = if graph.trained().is_some() {
+        let first = graph.weight("neck.0.weight", &first)?;
+        let (matrix, rows) = (graph.ints(&[0, -1]), graph.ints(&[-1, config.width as i64]));
+        let first = graph.node("Reshape", &[&first, &matrix], &[]);
+        let rows = graph.node("Reshape", &[tokens, &rows], &[]);
+        let x = graph.node("Gemm", &[&rows, &first], &[Attribute::Int("transB", 1)]);
+        let rest = graph.ints(&[-1, config.neck as i64]);
+        let shape = graph.node("Concat", &[batch, &rest], &[Attribute::Int("axis", 0)]);
+        graph.node("Reshape", &[&x, &shape], &[])
+    } else {
+        let first = graph.weight("neck.0.weight", &transposed(&first))?;
+        graph.node("MatMul", &[tokens, &first], &[])
+    };
     let x = norm(graph, weights, "neck.1", &x)?;
 
     let channels = graph.ints(&[config.neck as i64]);

@@ -4,7 +4,7 @@ use super::Config;
 use crate::{
     Error,
     checkpoint::Tensor,
-    onnx::{Attribute, GraphBuilder, Value},
+    onnx::{Attribute, GraphBuilder, Value, proto::data_type},
     resample,
 };
 
@@ -75,6 +75,30 @@ impl Windows {
         let hot = graph.node("Expand", &[&hot, &shape], &[]);
         Ok(Windows { partition, unpartition, padding, hot })
     }
+}
+
+/// `[batch, h · w, heads, h + w]`: [`Windows::hot`] for one window over a whole grid.
+pub(super) fn hot_over_grid(graph: &mut GraphBuilder, config: &Config, [batch, h, w]: [&str; 3]) -> Value {
+    let heads = graph.ints(&[config.heads as i64]);
+    let root = graph.float((config.head() as f32).sqrt());
+    let column = graph.ints(&[-1, 1]);
+    let mut hot = |n: &str, spread: &[i64]| {
+        let places = resample::range(graph, n);
+        let keys = graph.node("Reshape", &[&places, &column], &[]);
+        let hit = graph.node("Equal", &[&keys, &places], &[]);
+        let hit = graph.node("Cast", &[&hit], &[Attribute::Int("to", i64::from(data_type::FLOAT))]);
+        let hit = graph.node("Mul", &[&hit, &root], &[]);
+        let axes = graph.ints(spread);
+        let hit = graph.node("Unsqueeze", &[&hit, &axes], &[]);
+        let shape = graph.node("Concat", &[batch, h, w, &heads, n], &[Attribute::Int("axis", 0)]);
+        let hit = graph.node("Expand", &[&hit, &shape], &[]);
+        let rest = graph.ints(&[-1, config.heads as i64]);
+        let shape = graph.node("Concat", &[batch, &rest, n], &[Attribute::Int("axis", 0)]);
+        graph.node("Reshape", &[&hit, &shape], &[])
+    };
+    // [h, h] → [1, h, 1, 1, h]; [w, w] → [1, 1, w, 1, w]
+    let (rows, columns) = (hot(h, &[0, 2, 3]), hot(w, &[0, 1, 3]));
+    graph.node("Concat", &[&rows, &columns], &[Attribute::Int("axis", 3)])
 }
 
 /// Coordinates of `count · side` places, in a shape of four axes.

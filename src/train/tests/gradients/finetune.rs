@@ -78,3 +78,13 @@ fn a_whole_dinov2_trains_from_its_pixels_as_in_pytorch() {
 fn a_whole_dinov2_with_registers_trains_from_its_pixels_as_in_pytorch() {
     assert_trained(&Tiny::open("dinov2-reg4"), "whole.56x70", Feature::PostNorm, None, None);
 }
+
+#[test]
+fn the_last_blocks_of_a_sam_with_windows_train_as_in_pytorch() {
+    assert_finetuned("sam-windows", &[Feature::PreNorm, Feature::Neck]);
+}
+
+#[test]
+fn the_last_blocks_of_a_sam_with_one_window_over_all_train_as_in_pytorch() {
+    assert_finetuned("sam-wide", &[Feature::Neck]);
+}

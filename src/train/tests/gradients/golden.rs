@@ -4,7 +4,7 @@ use homolog_adapt::{Batch, BatchPair, Losses, PointPair};
 use homolog_backbone::{
     Family, Mlp, Weights,
     checkpoint::{Checkpoint, Tensor},
-    dinov2, dinov3,
+    dinov2, dinov3, sam,
 };
 use homolog_core::{
     bundle::Feature,
@@ -38,6 +38,18 @@ pub const DINOV2: dinov2::Config = dinov2::Config {
 const DINOV3: dinov3::Config =
     dinov3::Config { patch: 4, width: 24, depth: 2, heads: 2, mlp: Mlp::Gelu, hidden: 32, registers: 4 };
 
+const SAM: sam::Config = sam::Config {
+    patch: 4,
+    width: 16,
+    depth: 3,
+    heads: 2,
+    hidden: 32,
+    window: 3,
+    global: &[1],
+    position_grid: 7,
+    neck: 8,
+};
+
 /// A tiny network with what PyTorch makes of its training.
 pub struct Tiny {
     pub name: &'static str,
@@ -57,6 +69,16 @@ impl Tiny {
             }
             "dinov3-plain" => Family::DinoV3(DINOV3),
             "dinov3-swiglu" => Family::DinoV3(dinov3::Config { mlp: Mlp::SwiGlu, hidden: 24, ..DINOV3 }),
+            "sam-windows" => Family::Sam(SAM),
+            "sam-wide" => Family::Sam(sam::Config {
+                width: 12,
+                hidden: 24,
+                window: 5,
+                global: &[0, 2],
+                position_grid: 4,
+                neck: 4,
+                ..SAM
+            }),
             _ => panic!("no network {name}"),
         };
         let depth = family.info(name).depth;

@@ -74,3 +74,13 @@ fn adapters_of_a_dinov3_train_as_in_pytorch() {
 fn adapters_of_a_dinov3_with_swiglu_train_as_in_pytorch() {
     assert_network("dinov3-swiglu", &[Feature::PostNorm]);
 }
+
+#[test]
+fn adapters_of_a_sam_with_windows_train_as_in_pytorch() {
+    assert_network("sam-windows", &[Feature::PreNorm, Feature::Neck]);
+}
+
+#[test]
+fn adapters_of_a_sam_with_one_window_over_all_train_as_in_pytorch() {
+    assert_network("sam-wide", &[Feature::Neck]);
+}
