@@ -120,6 +120,11 @@ impl<'a> Weights<'a> {
         self.sources.contains_key(name)
     }
 
+    /// The family's names of all weights that the checkpoint holds for the network.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.sources.keys().map(String::as_str)
+    }
+
     /// Calls `watch` for every weight that is read for the first time, with how many were read and how many there are.
     pub fn watched(self, watch: impl Fn(usize, usize) + 'a) -> Weights<'a> {
         Weights { watch: Some(Box::new(watch)), ..self }

@@ -5,6 +5,7 @@ pub mod debias;
 pub mod download;
 pub mod export;
 pub mod networks;
+pub mod pretrain;
 mod progress;
 pub mod pull;
 pub mod training;
@@ -30,6 +31,9 @@ pub enum Error {
     /// Of the evaluation crate.
     #[error(transparent)]
     Eval(#[from] homolog_eval::Error),
+    /// Of the synthetic benchmark.
+    #[error(transparent)]
+    Synth(#[from] homolog_synth::Error),
     /// A file that cannot be read or written.
     #[error("{path}: {reason}")]
     File {

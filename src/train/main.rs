@@ -6,10 +6,11 @@ use homolog_train::{
     add::{self, AddArgs},
     export::{self, ExportArgs},
     networks,
+    pretrain::{self, PretrainArgs},
     pull::{self, PullArgs},
     verify::{self, VerifyArgs},
 };
-use std::{path::PathBuf, process::ExitCode};
+use std::{path::PathBuf, process::ExitCode, sync::atomic::AtomicBool};
 
 /// Makes and checks the model bundles that `homolog` serves.
 #[derive(Parser)]
@@ -31,6 +32,8 @@ enum Command {
     Export(ExportArgs),
     /// Check a bundle's files and run its graphs.
     Verify(VerifyArgs),
+    /// Train a whole small network on rendered pictures.
+    Pretrain(PretrainArgs),
     /// Write the demo bundle: a small network with random weights of a fixed seed.
     Demo {
         /// The bundle folder to write.
@@ -56,11 +59,21 @@ fn main() -> ExitCode {
     }
 }
 
+/// Set by Ctrl-C and SIGTERM: a run then writes its checkpoint and ends.
+fn interrupted() -> &'static AtomicBool {
+    static CANCEL: AtomicBool = AtomicBool::new(false);
+    &CANCEL
+}
+
 fn run(command: Command) -> Result<(), Error> {
     match command {
         Command::Networks => print!("{}", networks::table()),
         Command::Pull(arguments) => println!("{}", pull::run(&arguments)?.display()),
         Command::Add(arguments) => report(&add::run(arguments)?),
+        Command::Pretrain(arguments) => {
+            let outcome = pretrain::run(&arguments, interrupted())?;
+            println!("{:?} after {} steps, {:.0} s; best {:?}", outcome.ended, outcome.step, outcome.seconds, outcome.best);
+        }
         Command::Export(arguments) => report(&export::run(&arguments)?),
         Command::Demo { out, seed } => report(&export::demo(&out, seed)?),
         Command::Verify(arguments) => {
