@@ -84,8 +84,29 @@ impl TrainingGraph {
         let has_dropout = design.trained.lora.as_ref().is_some_and(|lora| lora.has_dropout);
         graph.train(design.trained.clone());
         let (descriptors, channels) = design.descriptors(&mut graph, weights)?;
-        let extent = design.grid.height.max(design.grid.width);
-        let emitted = loss::emit(&mut graph, &descriptors, channels, extent, design.losses)?;
+        let lora = design.trained.lora.iter().filter(|_| has_dropout).flat_map(|lora| &lora.modules);
+        let dropouts = lora
+            .map(|module| Ok((module.clone(), weights.get(&format!("{module}.weight"))?.shape[1])))
+            .collect::<Result<_, homolog_backbone::Error>>()?;
+        let written = TrainingGraph::over(graph, folder, &descriptors, channels, design.grid, design.losses)?;
+        Ok(TrainingGraph { dropouts, ..written })
+    }
+
+    /// Adds the losses over `descriptors [images, h, w, channels]` and the gradients of what `graph`, begun as `training` in
+    /// `folder`, has declared for trained, and writes it.
+    ///
+    /// # Errors
+    /// As [`TrainingGraph::write`].
+    pub fn over(
+        mut graph: GraphBuilder,
+        folder: &Path,
+        descriptors: &str,
+        channels: usize,
+        grid: Grid,
+        losses: &Losses,
+    ) -> Result<TrainingGraph, Error> {
+        let extent = grid.height.max(grid.width);
+        let emitted = loss::emit(&mut graph, descriptors, channels, extent, losses)?;
         let parameters = graph.parameters().to_vec();
         let names: Vec<String> = parameters.iter().map(|(name, _)| name.clone()).collect();
         let found = gradients(&mut graph, &emitted.loss, &names)?;
@@ -96,16 +117,12 @@ impl TrainingGraph {
             graph.output(gradient, &gradient_name(name), data_type::FLOAT, &dims);
         }
         graph.output(emitted.loss, "loss", data_type::FLOAT, &[]);
-        let mut losses = Vec::with_capacity(emitted.parts.len());
+        let mut parts = Vec::with_capacity(emitted.parts.len());
         for (name, value) in emitted.parts {
             graph.output(value, &part_name(name), data_type::FLOAT, &[]);
-            losses.push(name);
+            parts.push(name);
         }
-        let lora = design.trained.lora.iter().filter(|_| has_dropout).flat_map(|lora| &lora.modules);
-        let dropouts = lora
-            .map(|module| Ok((module.clone(), weights.get(&format!("{module}.weight"))?.shape[1])))
-            .collect::<Result<_, homolog_backbone::Error>>()?;
         graph.finish()?;
-        Ok(TrainingGraph { path: folder.join("training.onnx"), parameters, losses, dropouts })
+        Ok(TrainingGraph { path: folder.join("training.onnx"), parameters, losses: parts, dropouts: Vec::new() })
     }
 }
