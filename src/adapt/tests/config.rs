@@ -1,5 +1,7 @@
 //! Settings and recipes.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test that cannot go on has failed")]
+
 use homolog_adapt::{Error, Losses, RECIPES, Schedule, Training};
 
 fn refused(change: impl FnOnce(&mut Training)) -> (&'static str, String) {

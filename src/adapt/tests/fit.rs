@@ -1,5 +1,7 @@
 //! The loop over a problem that can be solved by hand.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test that cannot go on has failed")]
+
 mod common;
 
 use common::{Noise, Quadratic, assert_same_run, fit, fit_until, parameters, training};
@@ -11,7 +13,7 @@ use std::{
     fs,
     path::Path,
     sync::{
-        Arc, Mutex,
+        Arc,
         atomic::{AtomicBool, Ordering},
     },
 };
@@ -173,22 +175,22 @@ fn what_was_written_after_the_checkpoint_is_written_again_once() {
 #[test]
 fn a_loss_that_is_no_number_stops_the_run_and_keeps_its_checkpoint() {
     let folder = tempdir().unwrap();
-    let target = Arc::new(Mutex::new(0_u64));
-    let count = target.clone();
-    let before = move |computed| {
-        *count.lock().unwrap() = computed;
-        Ok(())
-    };
-    let mut objective = Quadratic { before: Box::new(before), ..Quadratic::new() };
-    objective.target = 1.0;
     let training = Training { learning_rate: 1e30, clip_norm: 0.0, checkpoint_every: 1, warmup: 0, ..training() };
-    let error = fit(folder.path(), &training, &mut objective, false).unwrap_err();
+    let error = fit(folder.path(), &training, &mut Quadratic::new(), false).unwrap_err();
     assert!(matches!(error, Error::NotFinite { .. }), "{error}");
     assert!(error.to_string().contains("A lower learning rate"), "{error}");
     let last = Checkpoint::read(&folder.path().join("checkpoints/last.safetensors")).unwrap();
     let mut kept = parameters();
     last.restore(&mut kept).unwrap();
     assert!(kept.iter().flat_map(|parameter| &parameter.data).all(|value| value.is_finite()));
+}
+
+#[test]
+fn a_pck_that_is_no_number_stops_the_run() {
+    let folder = tempdir().unwrap();
+    let mut objective = Quadratic { pcks: vec![0.5, f64::NAN], ..Quadratic::new() };
+    let error = fit(folder.path(), &training(), &mut objective, false).unwrap_err().to_string();
+    assert!(error.starts_with("step 20: PCK is not finite"), "{error}");
 }
 
 #[test]

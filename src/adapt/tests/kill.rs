@@ -1,5 +1,7 @@
 //! A run that is killed at any instant goes on to the same bytes.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test that cannot go on has failed")]
+
 mod common;
 
 use common::{Quadratic, assert_same_run, fit, training};

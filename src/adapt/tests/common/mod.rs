@@ -1,6 +1,6 @@
 //! A problem that can be solved by hand, in place of a network.
 
-#![allow(dead_code, reason = "each test takes what it needs")]
+#![allow(dead_code, reason = "each test file uses a part")]
 
 use homolog_adapt::{
     Batch, Batches, Error, Folder, Gradients, Objective, Outcome, Parameter, Parameters, Schedule, Training, Validation,
