@@ -93,6 +93,13 @@ impl Mesh {
         mesh
     }
 
+    /// Where the ray from the middle of a superellipsoid towards a point leaves it.
+    pub(crate) fn on_superellipsoid(half: Vec3, round: f32, toward: Vec3) -> Vec3 {
+        let unit = (toward / half).abs();
+        let sum: f32 = unit.to_array().iter().map(|v| v.powf(2.0 / round)).sum();
+        toward * sum.powf(-round / 2.0)
+    }
+
     /// An ellipsoid.
     pub(crate) fn ellipsoid(half: Vec3) -> Mesh {
         Mesh::superellipsoid(half, 1.0)
@@ -314,6 +321,17 @@ impl Loft {
     /// The very end of the curve, on its dome: the first with `false`, the last with `true`.
     pub(crate) fn tip(&self, last: bool) -> Vec3 {
         self.rings[if last { self.rings.len() - 1 } else { 0 }].1.at
+    }
+
+    /// The point of the last end's dome that has these second and third coordinates as its place; beyond the dome, of its edge.
+    pub(crate) fn on_dome(&self, up: f32, side: f32) -> Vec3 {
+        let (u, s) = (2.0 * up - 1.0, 2.0 * side - 1.0);
+        let reach = u.hypot(s).min(1.0);
+        let full = |ring: &(f32, Section)| ring.0 == 1.0 && ring.1.across > 0.0;
+        let edge = self.rings.iter().position(full).unwrap_or(0);
+        let (rim, axis) = (self.rings[edge].1.at, self.tip(true) - self.rings[edge].1.at);
+        let outline = self.on_ring(edge, s.atan2(u)).0 - rim;
+        rim + outline * reach + axis * (1.0 - reach * reach).sqrt()
     }
 
     fn on_ring(&self, ring: usize, around: f32) -> (Vec3, Vec3) {

@@ -33,7 +33,8 @@ pub(crate) fn build(dice: &mut Dice) -> Object {
     let round = dice.range(0.15, 0.45);
     let seat = Vec3::new(depth, thick, width);
     object.add(SEAT, cloth, Mesh::superellipsoid(seat, round).at(Vec3::Y * height));
-    object.mark_both(0, 1, Vec3::new(depth * 0.94, height + thick * 0.5, width * 0.94), None);
+    let corner = Vec3::Y * height + Mesh::on_superellipsoid(seat, round, seat * Vec3::new(1.0, 0.6, 1.0));
+    object.mark_both(0, 1, corner, None);
 
     let rise = dice.range(0.55, 0.95);
     let lean = dice.range(0.04, 0.22);
