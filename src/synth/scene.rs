@@ -266,7 +266,7 @@ fn facts(category: Category, object: &Object, seen: &Seen) -> Rendered {
     }
 }
 
-/// Where a projected point is seen: on a pixel of the object whose surface is the nearest there but for 2 % of the object's radius. A
+/// Where a projected point is seen: on a pixel of the object whose surface is the nearest there but for 4 % of the object's radius, which is a limb's. A
 /// point that lies beside the object's pixels, as one on an outline may, is moved to the nearest of them close by.
 fn uncovered(scene: &Scene, semantic: &[Option<Semantic>], p: Vec3) -> Option<Vec2> {
     let (x, y) = (p.x.floor() as isize, p.y.floor() as isize);
@@ -281,7 +281,7 @@ fn uncovered(scene: &Scene, semantic: &[Option<Semantic>], p: Vec3) -> Option<Ve
     };
     let near = |x: isize, y: isize| {
         let samples = shade::samples(scene, x as usize, y as usize);
-        samples.iter().any(|sample| depth < 1.0 / scene.buffer.near[*sample] + 0.02 * scene.radius)
+        samples.iter().any(|sample| depth < 1.0 / scene.buffer.near[*sample] + 0.04 * scene.radius)
     };
     if on(x, y) {
         return near(x, y).then_some(p.truncate());
