@@ -101,7 +101,7 @@ impl Adapter {
         let inner = graph.node("Relu", &[&inner], &[]);
         let branch = self.convolve(graph, "conv3", &inner)?;
         let shortcut = if self.input == self.output { x } else { self.convolve(graph, "shortcut", &x)? };
-        let sum = graph.node("Add", &[&branch, &shortcut], &[]);
+        let sum = graph.aligned("Add", &[&branch, &shortcut]);
         let sum = graph.node("Relu", &[&sum], &[]);
         Ok(graph.node("Transpose", &[&sum], &[Attribute::Ints("perm", &[0, 2, 3, 1])]))
     }
@@ -133,10 +133,10 @@ impl Adapter {
         Ok(graph.narrowed(&x))
     }
 
-    /// `[channels]` as `[channels, 1, 1]`, which spreads over `[batch, channels, h, w]`.
+    /// `[channels]` as `[1, channels, 1, 1]`, which spreads over `[batch, channels, h, w]`.
     fn per_channel(&self, graph: &mut GraphBuilder, name: &str) -> Result<Value, Error> {
         let tensor = self.tensor(name)?;
-        let spread = Tensor { shape: vec![tensor.data.len(), 1, 1], data: tensor.data.clone() };
+        let spread = Tensor { shape: vec![1, tensor.data.len(), 1, 1], data: tensor.data.clone() };
         graph.single_weight(&format!("adapter.{name}"), &spread)
     }
 

@@ -3,8 +3,9 @@
 use crate::{
     Error, Weights,
     checkpoint::Tensor,
-    onnx::{Attribute, GraphBuilder, Value},
+    onnx::{Attribute, GraphBuilder, Value, proto::data_type},
     quantise::Quantised,
+    trained::{dropout_name, lora_names},
 };
 use homolog_core::bundle::Precision;
 
@@ -53,7 +54,7 @@ impl<'g, 'w> Stream<'g, 'w> {
     /// Leaves with the sum of everything, `[batch, tokens, width]`.
     pub fn leave(mut self) -> Value {
         if let Some(branch) = self.pending.take() {
-            self.x = self.graph.node("Add", &[&self.x, &branch], &[]);
+            self.x = self.graph.aligned("Add", &[&self.x, &branch]);
         }
         self.graph.node("Reshape", &[&self.x, &self.shape], &[])
     }
@@ -72,9 +73,9 @@ impl<'g, 'w> Stream<'g, 'w> {
         Ok(match self.pending.take() {
             None => self.graph.node("LayerNormalization", &[&self.x, &gamma, &beta], &[epsilon]),
             // ONNX lays down single precision for LayerNormalization's statistics; how SkipLayerNormalization computes them in
-            // half precision is a provider's own affair.
-            Some(branch) if self.graph.precision() == Precision::Fp16 => {
-                self.x = self.graph.node("Add", &[&self.x, &branch], &[]);
+            // half precision is a provider's own affair. Of the two, only LayerNormalization is differentiated.
+            Some(branch) if self.graph.precision() == Precision::Fp16 || self.graph.trained().is_some() => {
+                self.x = self.graph.aligned("Add", &[&self.x, &branch]);
                 self.graph.node("LayerNormalization", &[&self.x, &gamma, &beta], &[epsilon])
             }
             Some(branch) => {
@@ -109,9 +110,13 @@ impl<'g, 'w> Stream<'g, 'w> {
             let tokens = self.graph.node("Reshape", &[&flat, &self.shape], &[]);
             qkv.push(if part == "attn.v" { tokens } else { self.turned(tokens) });
         }
-        let heads = Attribute::Int("num_heads", self.heads as i64);
-        let attended = self.graph.fused("MultiHeadAttention", &[&qkv[0], &qkv[1], &qkv[2]], &[heads]);
         let width = self.weights.get(&name("attn.proj.bias"))?.shape[0];
+        let mut attributes = vec![Attribute::Int("num_heads", self.heads as i64)];
+        if self.graph.trained().is_some() {
+            // Its default, which the gradient needs by name.
+            attributes.push(Attribute::Float("scale", ((width / self.heads) as f32).sqrt().recip()));
+        }
+        let attended = self.graph.fused("MultiHeadAttention", &[&qkv[0], &qkv[1], &qkv[2]], &attributes);
         let rows = self.graph.ints(&[-1, width as i64]);
         let attended = self.graph.node("Reshape", &[&attended, &rows], &[]);
         let branch = self.linear(&name("attn.proj"), &attended, Some(&name("ls1.gamma")))?;
@@ -123,7 +128,7 @@ impl<'g, 'w> Stream<'g, 'w> {
             let gate = self.linear(&name("mlp.w1"), &normed, None)?;
             let gate = self.graph.fused("QuickGelu", &[&gate], &[Attribute::Float("alpha", 1.0)]);
             let value = self.linear(&name("mlp.w2"), &normed, None)?;
-            (self.graph.node("Mul", &[&gate, &value], &[]), "mlp.w3")
+            (self.graph.aligned("Mul", &[&gate, &value]), "mlp.w3")
         } else {
             let hidden = self.linear(&name("mlp.fc1"), &normed, None)?;
             (self.graph.node("Gelu", &[&hidden], &[]), "mlp.fc2")
@@ -144,6 +149,9 @@ impl<'g, 'w> Stream<'g, 'w> {
     /// `x · Wᵀ + b` as one `Gemm`, whose bias, if there is one, is fused; a LayerScale `gamma` multiplies the outputs, that is,
     /// the rows of W. In 8 bits where that is the network's precision.
     pub fn linear(&mut self, name: &str, input: &str, gamma: Option<&str>) -> Result<Value, Error> {
+        if self.is_trained(name, gamma) {
+            return self.trained_linear(name, input, gamma);
+        }
         let bias = format!("{name}.bias");
         let mut weight = self.weights.get(&format!("{name}.weight"))?;
         let mut shift = self.weights.has(&bias).then(|| self.weights.get(&bias)).transpose()?;
@@ -164,6 +172,53 @@ impl<'g, 'w> Stream<'g, 'w> {
         let weight = self.graph.weight(&name, &weight)?;
         let operands: Vec<&str> = [input, &weight].into_iter().chain(shift.as_deref()).collect();
         Ok(self.graph.node("Gemm", &operands, &[]))
+    }
+
+    fn is_trained(&self, name: &str, gamma: Option<&str>) -> bool {
+        let lora = self.graph.trained().and_then(|trained| trained.lora.as_ref());
+        let weights = [format!("{name}.weight"), format!("{name}.bias")];
+        lora.is_some_and(|lora| lora.modules.contains(name))
+            || weights.iter().map(String::as_str).chain(gamma).any(|weight| self.graph.trains(weight))
+    }
+
+    /// The same with weights as the checkpoint has them, each trained by itself, and low-rank matrices beside them.
+    fn trained_linear(&mut self, name: &str, input: &str, gamma: Option<&str>) -> Result<Value, Error> {
+        let bias = format!("{name}.bias");
+        let sizes = self.weights.get(&format!("{name}.weight"))?.shape;
+        let mut weight = self.weight(&format!("{name}.weight"))?;
+        let mut shift = self.weights.has(&bias).then(|| self.weight(&bias)).transpose()?;
+        let mut column = None;
+        if let Some(gamma) = gamma {
+            let gamma = self.weight(gamma)?;
+            let shape = self.graph.ints(&[-1, 1]);
+            let rows = self.graph.node("Reshape", &[&gamma, &shape], &[]);
+            weight = self.graph.node("Mul", &[&weight, &rows], &[]);
+            shift = shift.map(|shift| self.graph.aligned("Mul", &[&shift, &gamma]));
+            column = Some(rows);
+        }
+        let by_rows = [Attribute::Int("transB", 1)];
+        let operands: Vec<&str> = [input, &weight].into_iter().chain(shift.as_deref()).collect();
+        let product = self.graph.node("Gemm", &operands, &by_rows);
+        let lora = self.graph.trained().and_then(|trained| trained.lora.clone());
+        let Some(lora) = lora.filter(|lora| lora.modules.contains(name)) else { return Ok(product) };
+
+        let zeros = |rows: usize, columns: usize| Tensor::new(vec![rows, columns], vec![0.0; rows * columns]);
+        let [down, up] = lora_names(name);
+        let down = self.graph.parameter(&down, &zeros(lora.rank, sizes[1])?);
+        let mut up = self.graph.parameter(&up, &zeros(sizes[0], lora.rank)?);
+        let mut thinned: Value = input.into();
+        if lora.has_dropout {
+            let mask = self.graph.input(&dropout_name(name), data_type::FLOAT, &[("rows", -1), ("in", sizes[1] as i64)]);
+            thinned = self.graph.aligned("Mul", &[input, &mask]);
+        }
+        if let Some(column) = column {
+            up = self.graph.node("Mul", &[&up, &column], &[]);
+        }
+        let scale = self.graph.float(lora.scale());
+        let inner = self.graph.node("Gemm", &[&thinned, &down], &by_rows);
+        let inner = self.graph.node("Mul", &[&inner, &scale], &[]);
+        let added = self.graph.node("Gemm", &[&inner, &up], &by_rows);
+        Ok(self.graph.aligned("Add", &[&product, &added]))
     }
 
     /// `input [rows, channels]` in 8 bits, made once for products that read the same.

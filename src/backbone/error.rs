@@ -40,6 +40,14 @@ pub enum Error {
         /// What is wrong.
         reason: String,
     },
+    /// What cannot be differentiated.
+    #[error("{what} has no gradient: {reason}")]
+    Gradient {
+        /// The value or the operator.
+        what: String,
+        /// Why.
+        reason: String,
+    },
     /// A weight that the network uses is not a finite number.
     #[error("tensor {name} holds {value}: the checkpoint is damaged, or its training diverged")]
     NotFinite {

@@ -136,4 +136,19 @@ impl Family {
             Family::Sam(config) => sam::head(graph, weights, config, split, feature),
         }
     }
+
+    /// Emits both graphs as one, to be trained as one: `image [batch, 3, height, width]` and `grid [2]` → descriptors
+    /// `[batch, h, w, channels]`.
+    ///
+    /// # Errors
+    /// [`Error::Option`] for a family that is trained from its tokens only; whatever reading a weight or writing the files meets.
+    pub fn whole(&self, graph: &mut GraphBuilder, weights: &Weights, feature: Feature) -> Result<Value, Error> {
+        match self {
+            Family::DinoV2(config) => dinov2::whole(graph, weights, config, feature),
+            Family::DinoV3(_) | Family::Sam(_) => {
+                let reason = format!("a whole network of the family {} is not trained, only its blocks", self.name());
+                Err(Error::Option { field: "network", reason })
+            }
+        }
+    }
 }

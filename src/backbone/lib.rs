@@ -8,6 +8,7 @@
 //! - [`Adapter`]: a small trained network over a frozen network's descriptors; [`PositionBasis`]: what tells places apart
 //!   rather than parts, taken out of descriptors;
 //! - [`Quantised`]: products of 8-bit integers;
+//! - [`Trained`], [`gradients`]: graphs whose weights are inputs, and the gradients of what they give;
 //! - [`export`]: checkpoint in, bundle folder out;
 //! - [`random`]: checkpoints of random weights, for the demo bundle and for tests.
 //!
@@ -23,17 +24,21 @@ mod emit;
 mod error;
 pub mod export;
 mod family;
+mod gradient;
 pub mod onnx;
 mod quantise;
 pub mod random;
 mod resample;
 pub mod sam;
 mod tokens;
+mod trained;
 mod weights;
 
 pub use adapter::{Adapter, PUBLIC_ADAPTERS, PublicAdapter};
 pub use debias::PositionBasis;
 pub use error::Error;
 pub use family::{Family, Mlp};
+pub use gradient::gradients;
 pub use quantise::Quantised;
+pub use trained::{Lora, Trained, dropout_name, lora_names};
 pub use weights::{Source, Weights};

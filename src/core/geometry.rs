@@ -126,8 +126,8 @@ impl Grid {
         Point::new((index % self.width) as f64 + 0.5, (index / self.width) as f64 + 0.5)
     }
 
-    /// Row-major index of the token that covers a point in token units, the nearest one for a point outside.
-    pub(crate) fn token_at(self, point: Point) -> usize {
+    /// Row-major index of the token that covers a point in token units, the nearest one for a point outside; 0 for a grid without tokens.
+    pub fn token_at(self, point: Point) -> usize {
         // `as` saturates and takes NaN to 0: a stray point reads a border token, never past the end
         let j = (point.x.floor().max(0.0) as usize).min(self.width.saturating_sub(1));
         let i = (point.y.floor().max(0.0) as usize).min(self.height.saturating_sub(1));
@@ -135,7 +135,7 @@ impl Grid {
     }
 
     /// The four tokens round a point in token units as (row-major index, bilinear weight), clamped at the border.
-    pub(crate) fn neighbours(self, point: Point) -> [(usize, f32); 4] {
+    pub fn neighbours(self, point: Point) -> [(usize, f32); 4] {
         let (j0, j1, u) = between_centres(point.x, self.width);
         let (i0, i1, v) = between_centres(point.y, self.height);
         [

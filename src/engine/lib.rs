@@ -2,7 +2,7 @@
 //!
 //! - [`library`]: where the shared library is looked for;
 //! - [`provider`]: CPU and CUDA, and what `auto` means;
-//! - `session`: one backbone or head, ready to run;
+//! - `session`: one backbone or head, ready to run; [`graph`]: any other;
 //! - `queue`: interactive images in a bounded line, background images behind them; `call`: cancellation and preemption;
 //! - `worker`: threads that each own their sessions;
 //! - [`Engine`]: the bundles that are served, and `describe`: pixels in, feature map out;
@@ -24,3 +24,4 @@ pub use engine::{Described, Engine, EngineConfig, Model, Priority, Statistics, W
 pub use error::Error;
 pub use evaluation::EvalEncoder;
 pub use provider::{Provider, ProviderChoice};
+pub use session::graph;

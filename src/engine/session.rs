@@ -1,6 +1,6 @@
 //! One graph, ready to run.
 
-use crate::{Provider, provider};
+use crate::{Error, Provider, ProviderChoice, provider};
 use ort::{
     environment::Environment,
     session::{RunOptions, Session, SessionInputValue, builder::SessionBuilder},
@@ -31,6 +31,21 @@ pub(crate) fn load(
         builder = builder.with_prepacking(false).map_err(text)?;
     }
     builder.commit_from_file(path).map_err(|error| error.to_string())
+}
+
+/// Loads a graph of one's own, to be run by one's own thread: a training graph, say. `threads` 0: as many as there are cores.
+///
+/// # Errors
+/// [`Error::CudaUnavailable`] where CUDA was asked for and cannot be had; [`Error::Load`].
+pub fn graph(path: &Path, provider: ProviderChoice, threads: usize) -> Result<Session, Error> {
+    let environment = crate::library::environment()?;
+    let provider = provider.settle(&environment)?;
+    let threads = match threads {
+        0 => std::thread::available_parallelism().map_or(1, usize::from),
+        threads => threads,
+    };
+    let model = path.file_stem().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+    load(&environment, path, provider, threads).map_err(|reason| Error::Load { model, path: path.into(), reason })
 }
 
 /// Runs a backbone: `image [batch, 3, height, width]` → `tokens`.

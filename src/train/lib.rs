@@ -7,6 +7,7 @@ pub mod export;
 pub mod networks;
 mod progress;
 pub mod pull;
+pub mod training;
 pub mod verify;
 
 use std::path::{Path, PathBuf};
@@ -14,6 +15,9 @@ use std::path::{Path, PathBuf};
 /// Errors of this program, each with the sentence that the user reads.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
+    /// Of adaptation.
+    #[error(transparent)]
+    Adapt(#[from] homolog_adapt::Error),
     /// Of the backbone crate.
     #[error(transparent)]
     Backbone(#[from] homolog_backbone::Error),

@@ -68,7 +68,7 @@ def position_embedding(state, config, rows, columns):
     embedding, side = state["pos_embed"], config.grid
     if rows == columns == side:
         return embedding
-    grid = embedding[:, 1:].float().reshape(1, side, side, config.dim).permute(0, 3, 1, 2)
+    grid = embedding[:, 1:].reshape(1, side, side, config.dim).permute(0, 3, 1, 2)
     if config.registers:
         # the official `_reg4` models: interpolate_offset=0.0, interpolate_antialias=True
         fitted = F.interpolate(grid, size=(rows, columns), mode="bicubic", antialias=True)

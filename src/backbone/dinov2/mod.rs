@@ -5,7 +5,7 @@ mod graph;
 mod naming;
 mod position;
 
-pub use graph::{backbone, head};
+pub use graph::{backbone, head, whole};
 pub use naming::{original_shapes, resolve};
 
 use crate::{Error, Mlp};

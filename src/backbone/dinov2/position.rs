@@ -12,6 +12,8 @@ use crate::{
 /// The official code passes `scale_factor = (n + 0.1) / M`, and the resampling uses that factor, not n / M
 /// (`interpolate_pos_encoding`; the register variants are made with `interpolate_offset=0.0`).
 const OFFSET: f32 = 0.1;
+/// Of CLS and the patches of the learned grid, `[1, 1 + M², width]`.
+pub(super) const NAME: &str = "pos_embed";
 
 /// Emits `[1, h · w, width]`: the patch part of the position embedding for a grid of `h` by `w` (each a `[1]` tensor).
 pub(super) fn interpolated(
@@ -22,10 +24,18 @@ pub(super) fn interpolated(
     w: &str,
 ) -> Result<Value, Error> {
     let (m, c) = (config.position_grid, config.width);
-    let embedding = weights.get("pos_embed")?;
+    let embedding = weights.get(NAME)?;
     // Position 0 is that of the CLS token.
-    let patches = Tensor::new(vec![m, m * c], embedding.data[c..].to_vec())?;
-    let patches = graph.single_weight("pos_embed.patches", &patches)?;
+    let patches = if graph.trains(NAME) {
+        let all = graph.parameter(NAME, &embedding);
+        let (start, end, axis) = (graph.ints(&[1]), graph.ints(&[i64::MAX]), graph.ints(&[1]));
+        let patches = graph.node("Slice", &[&all, &start, &end, &axis], &[]);
+        let square = graph.ints(&[m as i64, (m * c) as i64]);
+        graph.node("Reshape", &[&patches, &square], &[])
+    } else {
+        let patches = Tensor::new(vec![m, m * c], embedding.data[c..].to_vec())?;
+        graph.single_weight("pos_embed.patches", &patches)?
+    };
     let (rows, columns) = if config.registers > 0 {
         (resample::bicubic_antialiased(graph, m, h)?, resample::bicubic_antialiased(graph, m, w)?)
     } else {

@@ -1,11 +1,14 @@
 //! Builds one graph, node by node, and writes it with its weights.
 
+mod trained;
+
 use super::proto::{self, AttributeProto, NodeProto, TensorProto, attribute_type, data_type};
-use crate::{Error, checkpoint::Tensor};
+use crate::{Error, Trained, checkpoint::Tensor};
 use half::f16;
 use homolog_core::bundle::Precision;
 use prost::Message;
 use std::{
+    collections::HashSet,
     fs::File,
     io::{BufWriter, Write},
     path::{Path, PathBuf},
@@ -46,6 +49,10 @@ pub struct GraphBuilder {
     data: BufWriter<File>,
     written: u64,
     nodes: usize,
+    trained: Option<Trained>,
+    parameters: Vec<(String, Tensor)>,
+    /// Nodes whose operands have one shape.
+    aligned: HashSet<usize>,
 }
 
 impl GraphBuilder {
@@ -59,7 +66,18 @@ impl GraphBuilder {
         let data = BufWriter::new(File::create(&data_path).map_err(Error::io(&data_path))?);
         let graph = proto::GraphProto { name: name.into(), ..Default::default() };
         let path = folder.join(format!("{name}.onnx"));
-        Ok(GraphBuilder { graph, precision, path, data_name, data, written: 0, nodes: 0 })
+        Ok(GraphBuilder {
+            graph,
+            precision,
+            path,
+            data_name,
+            data,
+            written: 0,
+            nodes: 0,
+            trained: None,
+            parameters: Vec::new(),
+            aligned: HashSet::new(),
+        })
     }
 
     /// What the network is computed in.
@@ -211,11 +229,14 @@ impl GraphBuilder {
         name
     }
 
-    /// A weight under the name it has in the checkpoint, in the network's own type.
+    /// A weight under the name it has in the checkpoint, in the network's own type; an input if it is trained.
     ///
     /// # Errors
     /// [`Error::Io`] when writing fails; [`Error::Tensor`] when half precision cannot hold a value.
     pub fn weight(&mut self, name: &str, tensor: &Tensor) -> Result<Value, Error> {
+        if self.trains(name) {
+            return Ok(self.parameter(name, tensor));
+        }
         match self.precision {
             Precision::Fp16 => self.half(name, tensor),
             Precision::Fp32 | Precision::Fp16Storage | Precision::Int8 => self.single_weight(name, tensor),
@@ -227,6 +248,9 @@ impl GraphBuilder {
     /// # Errors
     /// As [`GraphBuilder::weight`].
     pub fn single_weight(&mut self, name: &str, tensor: &Tensor) -> Result<Value, Error> {
+        if self.trains(name) {
+            return Ok(self.parameter(name, tensor));
+        }
         match self.precision {
             Precision::Fp32 | Precision::Int8 => {
                 let raw: Vec<u8> = tensor.data.iter().flat_map(|value| value.to_le_bytes()).collect();

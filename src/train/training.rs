@@ -1,0 +1,11 @@
+//! Training: graphs whose weights are inputs and whose outputs are gradients, run by ONNX Runtime as everything else is.
+//!
+//! - [`graph`]: what is trained of a network, its losses and their gradients, emitted;
+//! - [`loss`]: the losses;
+//! - [`feed`]: a batch as the tensors that the graph takes;
+//! - [`step`]: a graph that is run.
+
+pub mod feed;
+pub mod graph;
+pub mod loss;
+pub mod step;
