@@ -7,6 +7,7 @@ pub mod export;
 pub mod networks;
 mod progress;
 pub mod pull;
+pub mod synth;
 pub mod training;
 pub mod verify;
 
@@ -30,6 +31,9 @@ pub enum Error {
     /// Of the evaluation crate.
     #[error(transparent)]
     Eval(#[from] homolog_eval::Error),
+    /// Of the synthetic benchmark.
+    #[error(transparent)]
+    Synth(#[from] homolog_synth::Error),
     /// A file that cannot be read or written.
     #[error("{path}: {reason}")]
     File {

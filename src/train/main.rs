@@ -7,6 +7,7 @@ use homolog_train::{
     export::{self, ExportArgs},
     networks,
     pull::{self, PullArgs},
+    synth::{self, SynthArgs},
     verify::{self, VerifyArgs},
 };
 use std::{path::PathBuf, process::ExitCode};
@@ -31,6 +32,8 @@ enum Command {
     Export(ExportArgs),
     /// Check a bundle's files and run its graphs.
     Verify(VerifyArgs),
+    /// Write a synthetic benchmark in SPair-71k's layout.
+    Synth(SynthArgs),
     /// Write the demo bundle: a small network with random weights of a fixed seed.
     Demo {
         /// The bundle folder to write.
@@ -63,6 +66,11 @@ fn run(command: Command) -> Result<(), Error> {
         Command::Add(arguments) => report(&add::run(arguments)?),
         Command::Export(arguments) => report(&export::run(&arguments)?),
         Command::Demo { out, seed } => report(&export::demo(&out, seed)?),
+        Command::Synth(arguments) => {
+            if let Some(summary) = synth::run(&arguments)? {
+                println!("{summary}");
+            }
+        }
         Command::Verify(arguments) => {
             let report = verify::run(&arguments)?;
             if arguments.json {

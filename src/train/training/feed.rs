@@ -45,7 +45,9 @@ pub fn pairs(batch: &Batch, losses: &Losses) -> Result<Vec<Fed>, Error> {
         batch.pairs.iter().enumerate().for_each(|(index, pair)| data[index * batch.images + pair.target] = 1.0);
     });
     fill(input::QUERY, &[count, most, tokens], 0.0, &mut |data| {
-        points().for_each(|(_, point, row)| bilinear_weights(point.source, batch.grid, &mut data[row * tokens..][..tokens]));
+        points().for_each(|(_, point, row)| {
+            bilinear_weights(point.source, batch.grid, &mut data[row * tokens..][..tokens])
+        });
     });
     fill(input::WEIGHT, &[count, most, 1], 0.0, &mut |data| {
         points().for_each(|(pair, _, row)| data[row] = pair.weight / pair.points.len() as f32);
@@ -53,7 +55,9 @@ pub fn pairs(batch: &Batch, losses: &Losses) -> Result<Vec<Fed>, Error> {
     if losses.cross_entropy > 0.0 {
         let smoothing = Smoothing::new(losses.kernel, losses.sigma.into())?;
         fill(input::SMOOTHED, &[count, most, tokens], 0.0, &mut |data| {
-            points().for_each(|(_, point, row)| smoothing.write(point.target, batch.grid, &mut data[row * tokens..][..tokens]));
+            points().for_each(|(_, point, row)| {
+                smoothing.write(point.target, batch.grid, &mut data[row * tokens..][..tokens])
+            });
         });
     }
     if losses.soft_argmax > 0.0 {
@@ -66,7 +70,9 @@ pub fn pairs(batch: &Batch, losses: &Losses) -> Result<Vec<Fed>, Error> {
     }
     if losses.contrastive > 0.0 {
         fill(input::ANSWER, &[count, most, tokens], 0.0, &mut |data| {
-            points().for_each(|(_, point, row)| bilinear_weights(point.target, batch.grid, &mut data[row * tokens..][..tokens]));
+            points().for_each(|(_, point, row)| {
+                bilinear_weights(point.target, batch.grid, &mut data[row * tokens..][..tokens])
+            });
         });
         fill(input::MASK, &[count, 1, most], NOWHERE, &mut |data| points().for_each(|(_, _, row)| data[row] = 0.0));
         fill(input::DIAGONAL, &[count, most, most], 0.0, &mut |data| {
