@@ -19,6 +19,7 @@ pub(crate) mod tvmonitor;
 pub(crate) mod wheel;
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 mod tests {
     use std::collections::BTreeSet;
 

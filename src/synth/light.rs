@@ -84,8 +84,8 @@ impl Light {
         upper * (1.0 - fy) + lower * fy
     }
 
-    /// Light that leaves a surface towards the viewer. `normal` and `to_viewer` are unit vectors, `cover` in `[0, 1]` is how much of
-    /// the sky the surroundings leave free.
+    /// Light that leaves a surface towards the viewer. `normal` and `to_viewer` are unit vectors, `cover` in `[0, 1]` is how
+    /// much of the sky the surroundings leave free.
     pub(crate) fn shade(
         &self,
         albedo: Vec3,

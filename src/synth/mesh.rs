@@ -7,6 +7,10 @@ use std::f32::consts::{PI, TAU};
 
 use glam::{Affine3A, Vec3};
 
+/// How far the places of something thin reach from the middle: enough to tell its two sides apart, and less than what counts
+/// as another place.
+const THIN: f32 = 0.02;
+
 /// Triangles with a normal and a place at every vertex. Which way normals point does not matter: shading turns them to
 /// the viewer.
 #[derive(Clone, Debug, Default)]
@@ -66,8 +70,8 @@ impl Mesh {
         }
     }
 
-    /// A superellipsoid (Barr, 1981) of these half-sizes; `round` is 1 for an ellipsoid and near 0 for a box. The place is where a
-    /// point lies in the box around it.
+    /// A superellipsoid (Barr, 1981) of these half-sizes; `round` is 1 for an ellipsoid and near 0 for a box. The place is
+    /// where a point lies in the box around it.
     pub(crate) fn superellipsoid(half: Vec3, round: f32) -> Mesh {
         let (rows, columns) = if round < 0.5 { (17, 24) } else { (15, 24) };
         let power = |x: f32, e: f32| x.signum() * x.abs().powf(e);
@@ -149,6 +153,13 @@ impl Mesh {
         self
     }
 
+    /// Draws the places together along the axes where the factor is 0: what is thin there has its two faces at one place.
+    pub(crate) fn flattened(mut self, keep: Vec3) -> Mesh {
+        let factor = keep.max(Vec3::splat(2.0 * THIN));
+        self.places.iter_mut().for_each(|place| *place = 0.5 + (*place - 0.5) * factor);
+        self
+    }
+
     /// New places: where a vertex lies between two corners.
     pub(crate) fn placed(mut self, low: Vec3, high: Vec3) -> Mesh {
         self.places = self.positions.iter().map(|p| ((*p - low) / (high - low)).clamp(Vec3::ZERO, Vec3::ONE)).collect();
@@ -194,6 +205,8 @@ pub(crate) struct Loft {
     rings: Vec<(f32, Section)>,
     side: Vec3,
     columns: usize,
+    /// How far places reach from the middle, up and sideways.
+    depth: [f32; 2],
 }
 
 impl Loft {
@@ -211,7 +224,7 @@ impl Loft {
     /// A tube of one radius, closed with half spheres.
     pub(crate) fn tube(path: &[Vec3], radius: f32, side: Vec3) -> Loft {
         let sections: Vec<Section> = path.iter().map(|at| Section::disc(*at, radius)).collect();
-        Loft::new(&sections, side, [1.0, 1.0]).columns(10)
+        Loft::new(&sections, side, [1.0, 1.0]).columns(10).thin()
     }
 
     /// A body of revolution around the y axis: pairs of radius and height, from below to above, closed at both ends.
@@ -219,6 +232,18 @@ impl Loft {
         let sections: Vec<Section> =
             profile.iter().map(|[radius, height]| Section::disc(Vec3::Y * *height, *radius)).collect();
         Loft::straight(&sections, Vec3::Z, [0.0, 0.0])
+    }
+
+    /// Of a tube so thin that its front and its back are one place.
+    pub(crate) fn thin(mut self) -> Loft {
+        self.depth = [THIN; 2];
+        self
+    }
+
+    /// Of a plate so thin that its two faces are one place.
+    pub(crate) fn flat(mut self) -> Loft {
+        self.depth[0] = THIN;
+        self
     }
 
     /// With so many vertices around.
@@ -252,7 +277,7 @@ impl Loft {
                 rings.push(((i as f32 + t) / last as f32, section));
             }
         }
-        let mut loft = Loft { rings, side, columns: 20 };
+        let mut loft = Loft { rings, side, columns: 20, depth: [0.5, 0.5] };
         loft.cap(domes);
         loft
     }
@@ -342,7 +367,7 @@ impl Loft {
         let position = section.at + up * section.up * power(c) + side * section.across * power(s);
         // towards the tip of a dome the place goes to the middle
         let reach = self.shrink(ring);
-        (position, Vec3::new(t, 0.5 + 0.5 * c * reach, 0.5 + 0.5 * s * reach))
+        (position, Vec3::new(t, 0.5 + self.depth[0] * c * reach, 0.5 + self.depth[1] * s * reach))
     }
 
     fn shrink(&self, ring: usize) -> f32 {

@@ -1,7 +1,7 @@
 //! A z-buffer for triangles.
 //!
-//! Our own: the crates that rasterise triangles on a CPU either fill flat colours (tiny-skia) or are whole pipelines that keep no
-//! face per sample (euc), and the face of every sample is what truth and shading are made of here.
+//! Our own: the crates that rasterise triangles on a CPU either fill flat colours (tiny-skia) or are whole pipelines that
+//! keep no face per sample (euc), and the face of every sample is what truth and shading are made of here.
 
 use glam::{Vec2, Vec3};
 

@@ -266,8 +266,9 @@ fn facts(category: Category, object: &Object, seen: &Seen) -> Rendered {
     }
 }
 
-/// Where a projected point is seen: on a pixel of the object whose surface is the nearest there but for 4 % of the object's radius, which is a limb's. A
-/// point that lies beside the object's pixels, as one on an outline may, is moved to the nearest of them close by.
+/// Where a projected point is seen: on a pixel of the object where nothing is nearer by more than 4 % of the object's
+/// radius, which is the thickness of a limb. A point that lies beside the object's pixels, as one on an outline may, is
+/// moved to the nearest of them close by.
 fn uncovered(scene: &Scene, semantic: &[Option<Semantic>], p: Vec3) -> Option<Vec2> {
     let (x, y) = (p.x.floor() as isize, p.y.floor() as isize);
     let (width, height) = (scene.width as isize, scene.height as isize);

@@ -11,8 +11,8 @@ use crate::{Error, Options, Part};
 /// Side of a picture on the sheet, px.
 const TILE: u32 = 168;
 
-/// Writes an overview as a PNG: `columns` pictures of each of the options' categories, one row a category. With `truth` there is a second row for
-/// each: parts as colours, and visible keypoints.
+/// Writes an overview as a PNG: `columns` pictures of each of the options' categories, one row a category. With `truth`
+/// there is a second row for each: parts as colours, and visible keypoints.
 ///
 /// # Errors
 /// [`Error::Strength`], [`Error::NoCategory`]; [`Error::Write`] and [`Error::Encode`] for what the disk or the encoder refuses.

@@ -95,8 +95,8 @@ impl fmt::Display for Summary {
     }
 }
 
-/// Writes the benchmark into a folder, which is made where it is missing. The bytes depend on the options alone. `progress` is told how many of
-/// how many images are done, from any thread.
+/// Writes the benchmark into a folder, which is made where it is missing. The bytes depend on the options alone. `progress`
+/// is told how many of how many images are done, from any thread.
 ///
 /// # Errors
 /// [`Error::NotEmpty`] for a folder that holds something, [`Error::TooManyPairs`], [`Error::Sides`], [`Error::Strength`],

@@ -58,7 +58,7 @@ pub(crate) fn build(dice: &mut Dice) -> Object {
             Section::disc(upper.lerp(lower, 0.5), leg * 0.95),
             Section::disc(lower, leg * 0.8),
         ];
-        object.add_both(number, frame, Loft::new(&path, Vec3::Z, [0.2, 0.2]).columns(10).mesh());
+        object.add_both(number, frame, Loft::new(&path, Vec3::Z, [0.2, 0.2]).columns(10).thin().mesh());
         object.mark_both(ids[0], ids[1], lower + Vec3::Y * leg * 0.5, None);
     }
     if dice.chance(0.4) {
@@ -102,7 +102,9 @@ fn back(dice: &mut Dice, object: &mut Object, [root, top]: [Vec3; 2], spread: f3
         }
     }
     let (low, high) = (Vec3::new(top.x - 0.06, root.y, -spread), Vec3::new(root.x + 0.06, top.y, spread));
-    let mut keep = |material: u16, mesh: Mesh| object.add(BACK, material, mesh.placed(low, high));
+    let mut keep = |material: u16, mesh: Mesh| {
+        object.add(BACK, material, mesh.placed(low, high).flattened(Vec3::new(0.0, 1.0, 1.0)))
+    };
     let panel = |from: f32, to: f32, thick: f32| {
         let sections =
             [from, (from + to) / 2.0, to].map(|t| Section { at: at(t), across: spread * 0.94, up: thick, round: 0.4 });

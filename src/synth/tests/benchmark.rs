@@ -1,5 +1,7 @@
 //! The benchmark on disk, read by the project's own reader and recomputed from its files.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test that cannot go on has failed")]
+
 use std::collections::BTreeMap;
 use std::path::Path;
 
