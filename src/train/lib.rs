@@ -8,6 +8,7 @@ pub mod networks;
 pub mod pretrain;
 mod progress;
 pub mod pull;
+pub mod synth;
 pub mod training;
 pub mod verify;
 

@@ -8,6 +8,7 @@ use homolog_train::{
     networks,
     pretrain::{self, PretrainArgs},
     pull::{self, PullArgs},
+    synth::{self, SynthArgs},
     verify::{self, VerifyArgs},
 };
 use std::{path::PathBuf, process::ExitCode, sync::atomic::AtomicBool};
@@ -34,6 +35,8 @@ enum Command {
     Verify(VerifyArgs),
     /// Train a whole small network on rendered pictures.
     Pretrain(PretrainArgs),
+    /// Write a synthetic benchmark in SPair-71k's layout.
+    Synth(SynthArgs),
     /// Write the demo bundle: a small network with random weights of a fixed seed.
     Demo {
         /// The bundle folder to write.
@@ -76,6 +79,11 @@ fn run(command: Command) -> Result<(), Error> {
         }
         Command::Export(arguments) => report(&export::run(&arguments)?),
         Command::Demo { out, seed } => report(&export::demo(&out, seed)?),
+        Command::Synth(arguments) => {
+            if let Some(summary) = synth::run(&arguments)? {
+                println!("{summary}");
+            }
+        }
         Command::Verify(arguments) => {
             let report = verify::run(&arguments)?;
             if arguments.json {

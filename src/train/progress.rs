@@ -20,6 +20,11 @@ pub fn pairs(count: usize, name: &str) -> ProgressBar {
     bar
 }
 
+/// A bar for images that are drawn.
+pub fn images() -> ProgressBar {
+    bar("{pos} of {len} images {wide_bar} {per_sec}, {eta} left")
+}
+
 fn bar(template: &str) -> ProgressBar {
     // A template that did not parse would show indicatif's own style.
     let style = ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar());
