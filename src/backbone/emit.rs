@@ -3,9 +3,9 @@
 use crate::{
     Error, Weights,
     checkpoint::Tensor,
+    lora::{dropout_name, lora_names},
     onnx::{Attribute, GraphBuilder, Value, proto::data_type},
     quantise::Quantised,
-    trained::{dropout_name, lora_names},
 };
 use homolog_core::bundle::Precision;
 
@@ -208,7 +208,8 @@ impl<'g, 'w> Stream<'g, 'w> {
         let mut up = self.graph.parameter(&up, &zeros(sizes[0], lora.rank)?);
         let mut thinned: Value = input.into();
         if lora.has_dropout {
-            let mask = self.graph.input(&dropout_name(name), data_type::FLOAT, &[("rows", -1), ("in", sizes[1] as i64)]);
+            let mask =
+                self.graph.input(&dropout_name(name), data_type::FLOAT, &[("rows", -1), ("in", sizes[1] as i64)]);
             thinned = self.graph.aligned("Mul", &[input, &mask]);
         }
         if let Some(column) = column {

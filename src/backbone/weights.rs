@@ -33,6 +33,12 @@ impl Source {
         }
         source
     }
+
+    /// The weight's own shape, of its rows alone.
+    fn own_shape(&self) -> Vec<usize> {
+        let rows = self.rows.iter().map(ExactSizeIterator::len);
+        rows.chain(self.shape.iter().skip(usize::from(self.rows.is_some())).copied()).collect()
+    }
 }
 
 /// Finds out which of a family's namings a checkpoint uses, and what stands before its names: "model." around checkpoints of
@@ -66,6 +72,8 @@ pub struct Weights<'a> {
     checkpoint: &'a Checkpoint,
     prefix: String,
     sources: BTreeMap<String, Source>,
+    /// What takes the place of the checkpoint's.
+    overrides: BTreeMap<String, Tensor>,
     /// Those read so far, by the family's names.
     read: RefCell<BTreeSet<String>>,
     watch: Option<Box<Watch<'a>>>,
@@ -110,7 +118,8 @@ impl<'a> Weights<'a> {
             .collect();
         if missing.is_empty() && extra.is_empty() && misshapen.is_empty() {
             let prefix = prefix.into();
-            return Ok(Weights { checkpoint, prefix, sources, read: RefCell::default(), watch: None });
+            let overrides = BTreeMap::new();
+            return Ok(Weights { checkpoint, prefix, sources, overrides, read: RefCell::default(), watch: None });
         }
         Err(Error::Mismatch { network: network.into(), missing, extra, misshapen })
     }
@@ -120,9 +129,48 @@ impl<'a> Weights<'a> {
         self.sources.contains_key(name)
     }
 
-    /// The family's names of all weights that the checkpoint holds for the network.
+    /// The family's names for the network's weights, in their order.
     pub fn names(&self) -> impl Iterator<Item = &str> {
         self.sources.keys().map(String::as_str)
+    }
+
+    /// The same network with some weights trained or merged, by the family's names: they take the place of the checkpoint's, and
+    /// of what took their place before.
+    ///
+    /// # Errors
+    /// [`Error::Tensor`] for a name that is none of the network's and for another shape than the weight's.
+    pub fn with(mut self, overrides: BTreeMap<String, Tensor>) -> Result<Weights<'a>, Error> {
+        for (name, tensor) in &overrides {
+            let wanted = self.source(name)?.own_shape();
+            if tensor.shape != wanted {
+                let reason = format!("it is {:?}, not {wanted:?}", tensor.shape);
+                return Err(Error::Tensor { name: name.clone(), reason });
+            }
+        }
+        self.overrides.extend(overrides);
+        Ok(self)
+    }
+
+    /// The network's weights as they are, in the naming of the checkpoint: what this gives is a checkpoint of the same kind. q, k
+    /// and v lie in one tensor again where they did; rows that no weight reads (DINOv3's bias of k) are zero.
+    ///
+    /// # Errors
+    /// As [`Weights::get`].
+    pub fn checkpoint(&self) -> Result<BTreeMap<String, Tensor>, Error> {
+        let mut tensors = BTreeMap::new();
+        for (name, source) in &self.sources {
+            let weight = self.get(name)?;
+            let theirs = format!("{}{}", self.prefix, source.name);
+            let Some(rows) = &source.rows else {
+                tensors.insert(theirs, weight);
+                continue;
+            };
+            let zeros = || Tensor { shape: source.shape.clone(), data: vec![0.0; source.shape.iter().product()] };
+            let width: usize = source.shape[1..].iter().product();
+            let whole = tensors.entry(theirs).or_insert_with(zeros);
+            whole.data[rows.start * width..rows.end * width].copy_from_slice(&weight.data);
+        }
+        Ok(tensors)
     }
 
     /// Calls `watch` for every weight that is read for the first time, with how many were read and how many there are.
@@ -136,15 +184,12 @@ impl<'a> Weights<'a> {
     /// # Errors
     /// [`Error::Tensor`] when its data is damaged; [`Error::NotFinite`].
     pub fn get(&self, name: &str) -> Result<Tensor, Error> {
-        let source = self.sources.get(name).ok_or_else(|| Error::Tensor {
-            name: name.into(),
-            reason: "the family has no weight of this name".into(),
-        })?;
+        let source = self.source(name)?;
         let theirs = format!("{}{}", self.prefix, source.name);
-        let tensor = self.checkpoint.read(&theirs)?;
-        let tensor = match &source.rows {
-            Some(rows) => tensor.rows(rows.clone()),
-            None => tensor,
+        let tensor = match (self.overrides.get(name), &source.rows) {
+            (Some(tensor), _) => tensor.clone(),
+            (None, Some(rows)) => self.checkpoint.read(&theirs)?.rows(rows.clone()),
+            (None, None) => self.checkpoint.read(&theirs)?,
         };
         if let Some(&value) = tensor.data.iter().find(|value| !value.is_finite()) {
             return Err(Error::NotFinite { name: theirs, value });
@@ -156,5 +201,11 @@ impl<'a> Weights<'a> {
             }
         }
         Ok(tensor)
+    }
+
+    fn source(&self, name: &str) -> Result<&Source, Error> {
+        self.sources
+            .get(name)
+            .ok_or_else(|| Error::Tensor { name: name.into(), reason: "the family has no weight of this name".into() })
     }
 }

@@ -45,12 +45,7 @@ pub fn head(
 ///
 /// # Errors
 /// Whatever reading a weight or writing the files meets.
-pub fn whole(
-    graph: &mut GraphBuilder,
-    weights: &Weights,
-    config: &Config,
-    feature: Feature,
-) -> Result<Value, Error> {
+pub fn whole(graph: &mut GraphBuilder, weights: &Weights, config: &Config, feature: Feature) -> Result<Value, Error> {
     let tokens = embed(graph, weights, config)?;
     let inputs = tokens::HeadInputs { tokens, grid: tokens::grid(graph) };
     tail(graph, weights, config, 0, feature, &inputs)

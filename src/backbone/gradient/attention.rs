@@ -16,8 +16,7 @@ impl Backward<'_> {
         let dy = self.cotangent(node)?;
         let heads = int(node, "num_heads", 1);
         let Some(scale) = float(node, "scale") else { return Err(unknown(node, "its scale is not named")) };
-        let [qh, kh, vh, dyh, yh] =
-            [q, k, v, &dy, &node.output[0]].map(|value| self.in_heads(value, heads));
+        let [qh, kh, vh, dyh, yh] = [q, k, v, &dy, &node.output[0]].map(|value| self.in_heads(value, heads));
         let scores = self.product(&qh, &kh, [false, true], scale);
         let weights = self.graph.node("Softmax", &[&scores], &[Attribute::Int("axis", -1)]);
         if self.is_active(v) {

@@ -100,7 +100,8 @@ impl Backward<'_> {
             1 => {
                 let swap = [Attribute::Ints("perm", &[1, 0, 2])];
                 let zero = self.binary_node("Sub", x, x);
-                let (zero, rows) = (self.graph.node("Transpose", &[&zero], &swap), self.graph.node("Transpose", &[&dy], &swap));
+                let (zero, rows) =
+                    (self.graph.node("Transpose", &[&zero], &swap), self.graph.node("Transpose", &[&dy], &swap));
                 let column = self.graph.ints(&[-1, 1]);
                 let index = self.graph.node("Reshape", &[index, &column], &[]);
                 let add = [Attribute::Text("reduction", "add")];
