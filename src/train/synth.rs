@@ -70,3 +70,15 @@ fn numbers<const N: usize>(text: &str) -> Result<[u32; N], String> {
     let numbers = numbers.map_err(|error| error.to_string())?;
     <[u32; N]>::try_from(numbers).map_err(|found| format!("{N} numbers with commas between them, not {}", found.len()))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::numbers;
+
+    #[test]
+    fn as_many_numbers_are_taken_as_there_are_splits() {
+        assert_eq!(numbers::<3>("20, 10,5"), Ok([20, 10, 5]));
+        assert!(numbers::<3>("20,10").is_err_and(|error| error.contains("not 2")));
+        assert!(numbers::<3>("20,10,many").is_err());
+    }
+}

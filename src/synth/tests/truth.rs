@@ -101,3 +101,32 @@ fn mirroring_a_part_twice_gives_it_back() {
     assert_eq!(Part(70).mirrored(), Part(134));
     assert_eq!(Part(3).mirrored(), Part(3));
 }
+
+#[test]
+fn the_nearest_place_leads_from_keypoint_to_keypoint() {
+    let frame = Frame::Exact { width: 160, height: 160 };
+    let drawn = |category, index| Sample { category, split: Split::Val, index, seed: 1, strength: 0.4 }.render(frame);
+    let (mut right, mut all) = (0, 0);
+    for category in Category::ALL {
+        for index in 0..6 {
+            let (source, target) = (drawn(category, 2 * index), drawn(category, 2 * index + 1));
+            let [left, top, end, bottom] = target.bounds.map(|v| v as f32);
+            let allowed = 0.1 * (end - left).max(bottom - top);
+            for keypoint in source.visible() {
+                let Some(truth) = target.visible().find(|other| other.id == keypoint.id) else { continue };
+                let here = source.semantic[keypoint.y as usize * 160 + keypoint.x as usize].unwrap();
+                let apart = |place: [u8; 3]| -> i32 {
+                    (0..3).map(|i| (i32::from(place[i]) - i32::from(here.place[i])).pow(2)).sum()
+                };
+                let same = target.semantic.iter().enumerate().filter_map(|(i, s)| s.map(|s| (i, s)));
+                let best = same.filter(|(_, s)| s.part == here.part).min_by_key(|(_, s)| apart(s.place));
+                let Some((at, _)) = best.filter(|(_, s)| apart(s.place) <= 400) else { continue };
+                let (x, y) = ((at % 160) as f32 + 0.5, (at / 160) as f32 + 0.5);
+                right += usize::from((x - truth.x).hypot(y - truth.y) <= allowed);
+                all += 1;
+            }
+        }
+    }
+    // the rest are points on the border of two parts
+    assert!(all > 500 && right * 100 >= all * 90, "{right} of {all}");
+}
