@@ -20,8 +20,11 @@ pub struct Pictures {
     pub side: u32,
     /// Categories in a step, drawn anew for each.
     pub categories: usize,
-    /// Pictures of each; all ordered pairs of different ones are trained on.
-    pub pictures: usize,
+    /// Instances of each.
+    pub instances: usize,
+    /// Views of each instance: the picture, cut and tinted anew. All ordered pairs of different pictures of a category are trained on:
+    /// those of one instance are what a network learns first.
+    pub views: usize,
     /// Points of a pair.
     pub points: usize,
     /// How much the first pictures vary, from 0 to 1.
@@ -45,7 +48,7 @@ impl SynthBatches {
     /// # Errors
     /// [`Error::Setting`] when nothing can be made of the settings.
     pub fn new(pictures: Pictures, patch: u32) -> Result<SynthBatches, Error> {
-        let Pictures { side, categories, pictures: count, points, epoch, .. } = pictures;
+        let Pictures { side, categories, instances, views, points, epoch, .. } = pictures;
         let wrong = |field, reason: &str| Err(Error::Setting { field, reason: reason.into() });
         if side == 0 || !side.is_multiple_of(patch) {
             return wrong("pictures.side", &format!("{side} is not a multiple of the patch, {patch}"));
@@ -53,7 +56,7 @@ impl SynthBatches {
         if !(1..=Category::ALL.len()).contains(&categories) {
             return wrong("pictures.categories", &format!("there are {}", Category::ALL.len()));
         }
-        if count < 2 || points == 0 || epoch == 0 {
+        if instances * views < 2 || points == 0 || epoch == 0 {
             return wrong("pictures", "a pair has two pictures and a point, an epoch a step");
         }
         let fit = Fit::new(FitMode::Squash, Size::new(side, side), side, patch)
@@ -75,7 +78,8 @@ impl Batches for SynthBatches {
     }
 
     fn batch(&self, step: u64) -> Result<Vec<Batch>, Error> {
-        let Pictures { seed, side, categories, pictures: count, points, .. } = self.pictures;
+        let Pictures { seed, side, categories, instances, views, points, .. } = self.pictures;
+        let count = instances * views;
         let mut random = random::stream("pictures", &[seed, step]);
         let mut left = Category::ALL.to_vec();
         let chosen: Vec<Category> =
@@ -84,9 +88,10 @@ impl Batches for SynthBatches {
         let rendered: Vec<Rendered> = (0..categories * count)
             .into_par_iter()
             .map(|place| {
-                let index = step * count as u64 + (place % count) as u64;
+                let index = step * instances as u64 + (place % count / views) as u64;
                 let sample = Sample { category: chosen[place / count], split: Split::Trn, index, seed, strength };
-                sample.render(Frame::Exact { width: side, height: side })
+                let picture = sample.render(Frame::Exact { width: side, height: side });
+                view(picture, strength, &mut random::stream("view", &[seed, step, place as u64]))
             })
             .collect();
         let mut pairs = Vec::new();
@@ -110,6 +115,31 @@ impl Batches for SynthBatches {
         }
         Ok(vec![Batch { images: categories * count, inputs, grid: self.fit.grid(), pairs }])
     }
+}
+
+/// Most of a picture's side that is cut away, and most that its colours are multiplied or divided by, at full strength.
+const CUT: f32 = 0.35;
+const TINT: f32 = 1.5;
+
+/// A part of the picture in its whole size, in other colours.
+fn view(mut picture: Rendered, strength: f32, random: &mut impl rand::Rng) -> Rendered {
+    let mut unit = || random.random::<f32>();
+    let kept = 1.0 - CUT * (0.3 + 0.7 * strength) * unit();
+    let (left, top) = ((1.0 - kept) * unit(), (1.0 - kept) * unit());
+    let tints: [f32; 3] = std::array::from_fn(|_| TINT.powf((0.3 + 0.7 * strength) * (2.0 * unit() - 1.0)));
+    let (width, height) = (picture.width as usize, picture.height as usize);
+    let from = |at: usize, size: usize, start: f32| ((start + kept * (at as f32 + 0.5) / size as f32) * size as f32) as usize;
+    let (mut rgb, mut semantic) = (Vec::with_capacity(picture.rgb.len()), Vec::with_capacity(width * height));
+    for y in 0..height {
+        for x in 0..width {
+            let place = from(y, height, top).min(height - 1) * width + from(x, width, left).min(width - 1);
+            rgb.extend((0..3).map(|c| (f32::from(picture.rgb[3 * place + c]) * tints[c]).min(255.0) as u8));
+            semantic.push(picture.semantic[place]);
+        }
+    }
+    // What is known of the whole picture is not asked for any more.
+    (picture.rgb, picture.semantic) = (rgb, semantic);
+    picture
 }
 
 /// Ordered pairs of different pictures of a category.
