@@ -1,5 +1,6 @@
 //! The offline side of Homolog: makes and checks the bundles that the service loads.
 
+pub mod adapt;
 pub mod add;
 pub mod debias;
 pub mod download;

@@ -3,6 +3,7 @@
 use clap::{Parser, Subcommand};
 use homolog_train::{
     Error,
+    adapt::{self, AdaptArgs, HeadArgs, LoraArgs, Method},
     add::{self, AddArgs},
     export::{self, ExportArgs},
     networks,
@@ -33,6 +34,28 @@ enum Command {
     Export(ExportArgs),
     /// Check a bundle's files and run its graphs.
     Verify(VerifyArgs),
+    /// Train the last blocks of a bundle's network.
+    Finetune {
+        /// Blocks that are trained, from the last on.
+        #[arg(long, default_value_t = 2)]
+        blocks: usize,
+        #[command(flatten)]
+        arguments: AdaptArgs,
+    },
+    /// Train low-rank matrices beside a bundle's frozen products.
+    Lora {
+        #[command(flatten)]
+        lora: LoraArgs,
+        #[command(flatten)]
+        arguments: AdaptArgs,
+    },
+    /// Train a bottleneck over a bundle's frozen descriptors.
+    Head {
+        #[command(flatten)]
+        head: HeadArgs,
+        #[command(flatten)]
+        arguments: AdaptArgs,
+    },
     /// Train a whole small network on rendered pictures.
     Pretrain(PretrainArgs),
     /// Write a synthetic benchmark in SPair-71k's layout.
@@ -68,11 +91,21 @@ fn interrupted() -> &'static AtomicBool {
     &CANCEL
 }
 
+fn adapted(arguments: &AdaptArgs, method: &Method) -> Result<(), Error> {
+    if let Some(outcome) = adapt::run(arguments, method, interrupted())? {
+        println!("{:?} after {} steps, {:.0} s; best {:?}", outcome.ended, outcome.step, outcome.seconds, outcome.best);
+    }
+    Ok(())
+}
+
 fn run(command: Command) -> Result<(), Error> {
     match command {
         Command::Networks => print!("{}", networks::table()),
         Command::Pull(arguments) => println!("{}", pull::run(&arguments)?.display()),
         Command::Add(arguments) => report(&add::run(arguments)?),
+        Command::Finetune { blocks, arguments } => adapted(&arguments, &Method::Finetune { blocks })?,
+        Command::Lora { lora, arguments } => adapted(&arguments, &Method::Lora(lora))?,
+        Command::Head { head, arguments } => adapted(&arguments, &Method::Head(head))?,
         Command::Pretrain(arguments) => {
             let outcome = pretrain::run(&arguments, interrupted())?;
             println!("{:?} after {} steps, {:.0} s; best {:?}", outcome.ended, outcome.step, outcome.seconds, outcome.best);

@@ -1,6 +1,7 @@
 //! PCK of a network that is being trained, by the evaluation's own runner and matcher.
 
 use super::describe::Describer;
+use crate::verify::relative_error;
 use homolog_adapt::{Error, Parameters, Validation};
 use homolog_core::{geometry::Fit, matching};
 use homolog_eval::{
@@ -75,6 +76,31 @@ impl Validator {
         Ok(Validation { per_image: of(Average::PerImage), per_point: of(Average::PerPoint) })
     }
 }
+
+impl Validator {
+    /// The largest relative difference between these parameters' descriptors and those that `describe` gives, over the first few
+    /// images.
+    ///
+    /// # Errors
+    /// Whatever reading the images and running meet.
+    pub fn disagreement(
+        &self,
+        parameters: &Parameters,
+        mut describe: impl FnMut(&Image) -> Result<Vec<f32>, crate::Error>,
+    ) -> Result<f64, crate::Error> {
+        let mut worst = 0.0f64;
+        for image in self.dataset.images.iter().take(COMPARED) {
+            let (shape, data, fit) = (self.source)(image).map_err(crate::Error::Failed)?;
+            let mut describer = self.describer.lock().unwrap_or_else(PoisonError::into_inner);
+            let trained = describer.run(parameters, &shape, &data, fit.grid())?;
+            worst = worst.max(relative_error(&describe(image)?, trained.data())?);
+        }
+        Ok(worst)
+    }
+}
+
+/// Images that a bundle is compared on.
+const COMPARED: usize = 4;
 
 struct Encoding<'v> {
     validator: &'v Validator,
