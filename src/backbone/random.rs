@@ -56,7 +56,8 @@ pub fn initial(family: &Family, seed: u64) -> Checkpoint {
 
 /// The products of a cosine transform's basis with three colours, each `[3, side, side]` and of length one; low frequencies first.
 fn cosines(side: usize) -> impl Iterator<Item = Vec<f32>> {
-    const COLOURS: [[f32; 3]; 3] = [[0.577_35, 0.577_35, 0.577_35], [0.707_11, 0.0, -0.707_11], [0.408_25, -0.816_5, 0.408_25]];
+    // Lightness, red against blue, green against both; brought to length one below.
+    const COLOURS: [[f32; 3]; 3] = [[1.0, 1.0, 1.0], [1.0, 0.0, -1.0], [1.0, -2.0, 1.0]];
     let mut frequencies: Vec<(usize, usize)> = (0..side * side).map(|place| (place / side, place % side)).collect();
     frequencies.sort_by_key(|(u, v)| u * u + v * v);
     let wave = move |frequency: usize, at: usize| {
@@ -67,7 +68,8 @@ fn cosines(side: usize) -> impl Iterator<Item = Vec<f32>> {
         COLOURS.map(|colour| {
             let plane = (0..side * side).map(|place| wave(u, place / side) * wave(v, place % side));
             let plane: Vec<f32> = plane.collect();
-            colour.iter().flat_map(|share| plane.iter().map(move |value| share * value)).collect()
+            let length = colour.iter().map(|share| share * share).sum::<f32>().sqrt();
+            colour.iter().flat_map(|share| plane.iter().map(move |value| share / length * value)).collect()
         })
     })
 }

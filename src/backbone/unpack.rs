@@ -90,7 +90,8 @@ fn values(folder: &Path, tensor: &TensorProto) -> Result<Vec<f32>, Error> {
     let mut raw = tensor.raw_data.clone();
     if tensor.data_location == EXTERNAL {
         let entry = |key: &str| tensor.external_data.iter().find(|entry| entry.key == key).map(|entry| &entry.value);
-        let number = |key| entry(key).and_then(|value| value.parse::<u64>().ok()).ok_or_else(|| wrong("it lies nowhere"));
+        let number =
+            |key| entry(key).and_then(|value| value.parse::<u64>().ok()).ok_or_else(|| wrong("it lies nowhere"));
         let location = entry("location").ok_or_else(|| wrong("it lies nowhere"))?;
         if location.contains(['/', '\\']) {
             return Err(wrong("it lies outside of the bundle"));

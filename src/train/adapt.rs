@@ -60,8 +60,7 @@ pub fn run(arguments: &AdaptArgs, method: &Method, cancel: &AtomicBool) -> Resul
     let chosen = method.trained(&weights, base.manifest())?;
     let adapter = method.adapter(network.family.channels(feature), settings.training.seed)?;
     let preparation = base.manifest().preparation(settings.data.resolution);
-    let samples =
-        Arc::new(Samples::new(&training_set, preparation.fit, preparation.resolution, preparation.patch)?);
+    let samples = Arc::new(Samples::new(&training_set, preparation.fit, preparation.resolution, preparation.patch)?);
     let losses = &settings.training.losses;
     let design = Design {
         family: network.family,

@@ -12,7 +12,11 @@ use homolog_train::{
     synth::{self, SynthArgs},
     verify::{self, VerifyArgs},
 };
-use std::{path::PathBuf, process::ExitCode, sync::atomic::AtomicBool};
+use std::{
+    path::PathBuf,
+    process::ExitCode,
+    sync::atomic::{AtomicBool, Ordering},
+};
 
 /// Makes and checks the model bundles that `homolog` serves.
 #[derive(Parser)]
@@ -85,9 +89,18 @@ fn main() -> ExitCode {
     }
 }
 
-/// Set by Ctrl-C and SIGTERM: a run then writes its checkpoint and ends.
+/// Set by Ctrl-C and SIGTERM: a run then writes its checkpoint and ends. A second time ends it at once.
 fn interrupted() -> &'static AtomicBool {
     static CANCEL: AtomicBool = AtomicBool::new(false);
+    let heard = ctrlc::set_handler(|| {
+        if CANCEL.swap(true, Ordering::Relaxed) {
+            std::process::exit(130);
+        }
+        eprintln!("the run ends after this step and can go on with --resume");
+    });
+    if let Err(error) = heard {
+        tracing::warn!("a signal will end the run without a checkpoint: {error}");
+    }
     &CANCEL
 }
 
@@ -108,7 +121,10 @@ fn run(command: Command) -> Result<(), Error> {
         Command::Head { head, arguments } => adapted(&arguments, &Method::Head(head))?,
         Command::Pretrain(arguments) => {
             let outcome = pretrain::run(&arguments, interrupted())?;
-            println!("{:?} after {} steps, {:.0} s; best {:?}", outcome.ended, outcome.step, outcome.seconds, outcome.best);
+            println!(
+                "{:?} after {} steps, {:.0} s; best {:?}",
+                outcome.ended, outcome.step, outcome.seconds, outcome.best
+            );
         }
         Command::Export(arguments) => report(&export::run(&arguments)?),
         Command::Demo { out, seed } => report(&export::demo(&out, seed)?),

@@ -26,9 +26,7 @@ pub fn images() -> ProgressBar {
 }
 
 /// Runs what prepares views of images, with a bar of them.
-pub fn views<T, E>(
-    work: impl FnOnce(&(dyn Fn(homolog_adapt::data::Progress) + Sync)) -> Result<T, E>,
-) -> Result<T, E> {
+pub fn views<T, E>(work: impl FnOnce(&(dyn Fn(homolog_adapt::data::Progress) + Sync)) -> Result<T, E>) -> Result<T, E> {
     let bar = bar("{pos} of {len} views by the frozen blocks {wide_bar} {per_sec}, {eta} left");
     let done = work(&|progress| {
         bar.set_length(progress.total as u64);

@@ -61,8 +61,11 @@ impl Finished<'_, '_> {
             .map(|one| (one.name.clone(), Tensor { shape: one.shape.clone(), data: one.data.clone() }))
             .collect();
         let mut weights = self.weights;
-        let trained: BTreeMap<String, Tensor> =
-            tensors.iter().filter(|(name, _)| weights.has(name)).map(|(name, tensor)| (name.clone(), tensor.clone())).collect();
+        let trained: BTreeMap<String, Tensor> = tensors
+            .iter()
+            .filter(|(name, _)| weights.has(name))
+            .map(|(name, tensor)| (name.clone(), tensor.clone()))
+            .collect();
         if let Some(lora) = self.method.trained(&weights, self.base.manifest())?.trained.lora {
             let merged = lora.merged(&weights, &tensors)?;
             weights = weights.with(merged)?;
@@ -80,7 +83,12 @@ impl Finished<'_, '_> {
             fit: base.fit,
             resolutions: base.resolutions.clone(),
             default_resolution: Some(base.default_resolution),
-            description: format!("{} Adapted on {}: {}.", base.description, self.settings.train, described(self.method)),
+            description: format!(
+                "{} Adapted on {}: {}.",
+                base.description,
+                self.settings.train,
+                described(self.method)
+            ),
             provenance: Provenance {
                 dataset: Some(self.settings.train.clone()),
                 recipe: toml::to_string(&self.settings.training).ok(),

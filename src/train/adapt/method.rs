@@ -115,9 +115,12 @@ impl Method {
                         LoraTarget::K => &["attn.k"],
                         LoraTarget::V => &["attn.v"],
                         LoraTarget::Proj => &["attn.proj"],
-                        LoraTarget::Mlp => &["mlp.fc1", "mlp.fc2", "mlp.w1", "mlp.w2", "mlp.w3", "mlp.lin1", "mlp.lin2"],
+                        LoraTarget::Mlp => {
+                            &["mlp.fc1", "mlp.fc2", "mlp.w1", "mlp.w2", "mlp.w3", "mlp.lin1", "mlp.lin2"]
+                        }
                     };
-                    let named = blocks.iter().flat_map(|block| parts.iter().map(move |part| format!("blocks.{block}.{part}")));
+                    let named =
+                        blocks.iter().flat_map(|block| parts.iter().map(move |part| format!("blocks.{block}.{part}")));
                     modules.extend(named.filter(|module| weights.has(&format!("{module}.weight"))));
                 }
                 let lora = Lora { rank: *rank, alpha: *alpha, has_dropout: *dropout > 0.0, modules };

@@ -1,7 +1,11 @@
 //! What a run of adaptation is asked to do, and what it would take.
 
 use super::Method;
-use crate::{Error, progress::megabytes, training::graph::{Design, TrainingGraph}};
+use crate::{
+    Error,
+    progress::megabytes,
+    training::graph::{Design, TrainingGraph},
+};
 use clap::Args;
 use homolog_adapt::{
     RECIPES, Training,
@@ -107,7 +111,8 @@ impl std::str::FromStr for Place {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Place, String> {
-        let (format, folder) = text.split_once('@').ok_or("a dataset is FORMAT@FOLDER, say spair71k:trn@data/SPair-71k")?;
+        let (format, folder) =
+            text.split_once('@').ok_or("a dataset is FORMAT@FOLDER, say spair71k:trn@data/SPair-71k")?;
         let format = format.parse().map_err(|error: homolog_eval::Error| error.to_string())?;
         Ok(Place { format, folder: folder.into(), text: text.into() })
     }
@@ -266,13 +271,27 @@ pub fn estimate(
     let named = || views.iter().map(|view| -> (&Path, bool) { (samples.path(view.image), view.flipped) });
     let cost = spec.cost(&arguments.token_cache, named())?;
     let passes = order.passes(0);
-    println!("trained           {trained} parameters in {} tensors, {} of AdamW's moments", graph.parameters.len(), megabytes(trained as u64 * 8));
+    println!(
+        "trained           {trained} parameters in {} tensors, {} of AdamW's moments",
+        graph.parameters.len(),
+        megabytes(trained as u64 * 8)
+    );
     println!("frozen            {} blocks, once for each of {} views", spec.blocks, cost.present + cost.missing);
-    println!("token cache       {} a view, {} there, {} to be computed: {}; free: {}",
-        megabytes(cost.each), cost.present, cost.missing, megabytes(cost.each * cost.missing as u64),
-        free_space(&arguments.token_cache).map_or("unknown".into(), megabytes));
-    println!("an epoch          {} pairs in {} steps, {} passes of an image: {:.1} times fewer than two for each pair",
-        passes.pairs, order.steps_per_epoch(), passes.images, passes.ratio());
+    println!(
+        "token cache       {} a view, {} there, {} to be computed: {}; free: {}",
+        megabytes(cost.each),
+        cost.present,
+        cost.missing,
+        megabytes(cost.each * cost.missing as u64),
+        free_space(&arguments.token_cache).map_or("unknown".into(), megabytes)
+    );
+    println!(
+        "an epoch          {} pairs in {} steps, {} passes of an image: {:.1} times fewer than two for each pair",
+        passes.pairs,
+        order.steps_per_epoch(),
+        passes.images,
+        passes.ratio()
+    );
     println!("validation        {} pairs of {} images", validation.pairs.len(), validation.images.len());
     Ok(())
 }

@@ -128,7 +128,8 @@ fn view(mut picture: Rendered, strength: f32, random: &mut impl rand::Rng) -> Re
     let (left, top) = ((1.0 - kept) * unit(), (1.0 - kept) * unit());
     let tints: [f32; 3] = std::array::from_fn(|_| TINT.powf((0.3 + 0.7 * strength) * (2.0 * unit() - 1.0)));
     let (width, height) = (picture.width as usize, picture.height as usize);
-    let from = |at: usize, size: usize, start: f32| ((start + kept * (at as f32 + 0.5) / size as f32) * size as f32) as usize;
+    let from =
+        |at: usize, size: usize, start: f32| ((start + kept * (at as f32 + 0.5) / size as f32) * size as f32) as usize;
     let (mut rgb, mut semantic) = (Vec::with_capacity(picture.rgb.len()), Vec::with_capacity(width * height));
     for y in 0..height {
         for x in 0..width {

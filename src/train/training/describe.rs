@@ -64,6 +64,7 @@ impl Describer {
         }
         let outputs = self.session.run(inputs).map_err(step::compute)?;
         let values = step::values(&outputs, "descriptors")?;
-        FeatureMap::new(grid, values.len() / grid.len().max(1), values.to_vec()).map_err(|error| step::compute_text(&error))
+        FeatureMap::new(grid, values.len() / grid.len().max(1), values.to_vec())
+            .map_err(|error| step::compute_text(&error))
     }
 }

@@ -19,13 +19,16 @@ use std::{
 /// What the network takes of an image, `[1, …]` with its shape, and the fit that it was made under.
 pub type Source = dyn Fn(&Image) -> Result<(Vec<usize>, Vec<f32>, Fit), String> + Send + Sync;
 
+/// How an image is fitted to the network's canvas.
+pub type Fitted = dyn Fn(&Image) -> Option<Fit> + Send + Sync;
+
 /// Pairs that are not trained on, and what reads their images.
 pub struct Validator {
     dataset: Dataset,
     describer: Mutex<Describer>,
     source: Box<Source>,
     channels: usize,
-    fit: Box<dyn Fn(&Image) -> Option<Fit> + Send + Sync>,
+    fit: Box<Fitted>,
     matching: matching::Settings,
 }
 
@@ -53,15 +56,16 @@ impl Validator {
         let mut results: Vec<PairResult> = Vec::with_capacity(pairs.len());
         let mut failure = None;
         let encoder = Encoding { validator: self, parameters };
-        let run = runner::run(&self.dataset, &pairs, &tasks, &encoder, &Default::default(), &Cancel::default(), |done| {
-            for result in done.results {
-                match result {
-                    Ok(result) => results.push(result),
-                    Err(error) => failure = Some(error),
+        let run =
+            runner::run(&self.dataset, &pairs, &tasks, &encoder, &Default::default(), &Cancel::default(), |done| {
+                for result in done.results {
+                    match result {
+                        Ok(result) => results.push(result),
+                        Err(error) => failure = Some(error),
+                    }
                 }
-            }
-            ControlFlow::Continue(())
-        });
+                ControlFlow::Continue(())
+            });
         run.map_err(|error| Error::Compute(error.into()))?;
         if let Some(failure) = failure {
             return Err(Error::Compute(failure.reason.into()));

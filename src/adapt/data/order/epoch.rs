@@ -77,7 +77,7 @@ fn batches(group: &Group, category: usize, settings: &OrderSettings, epoch: u64,
     let places: HashMap<usize, usize> = images.iter().enumerate().map(|(place, &image)| (image, place)).collect();
     let block = settings.images_per_batch / 2;
     // the image of the earlier block first, and within a batch by that: a part of one that is cut then needs few of them
-    let mut between: BTreeMap<[usize; 2], Vec<[usize; 3]>> = BTreeMap::new();
+    let mut between = BTreeMap::<_, Vec<_>>::new();
     for (index, pair) in group.pairs.iter().enumerate() {
         let (source, target) = (places[&pair.source], places[&pair.target]);
         let (first, second) = (source.min(target), source.max(target));
