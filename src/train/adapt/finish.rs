@@ -90,7 +90,7 @@ impl Finished<'_, '_> {
                 described(self.method)
             ),
             provenance: Provenance {
-                dataset: Some(self.settings.train.clone()),
+                dataset: Some(format_of(&self.settings.train).into()),
                 recipe: toml::to_string(&self.settings.training).ok(),
                 seed: Some(self.settings.training.seed),
                 made_by: format!("homolog-train {}", env!("CARGO_PKG_VERSION")),
@@ -119,12 +119,17 @@ impl Finished<'_, '_> {
                 manifest.adaptation = self.method.adaptation(None).unwrap_or(manifest.adaptation.clone());
             }
             manifest.matcher = base.matcher;
-            manifest.results = measurements(&self.settings.validation, &validation);
+            manifest.results = measurements(format_of(&self.settings.validation), &validation);
         })?;
         let manifest = draft.finish()?;
         println!("{}: descriptors agree with the training graph to {error:.1e}", manifest.id);
         Ok(manifest)
     }
+}
+
+/// A dataset without its folder, which is nobody else's concern.
+fn format_of(dataset: &str) -> &str {
+    dataset.split('@').next().unwrap_or(dataset)
 }
 
 fn described(method: &Method) -> String {
@@ -141,7 +146,7 @@ fn measurements(dataset: &str, validation: &Validation) -> Vec<Measurement> {
             dataset: dataset.into(),
             metric: format!("{average} PCK@{alpha:.2}"),
             value: *value,
-            command: format!("homolog eval --dataset {}", dataset.split('@').next().unwrap_or(dataset)),
+            command: format!("homolog eval --dataset {dataset} --data DIR"),
         };
         values.iter().map(one).collect()
     };

@@ -37,7 +37,7 @@ impl Place {
             ..homolog_synth::Options::default()
         };
         homolog_synth::write(&place.0.path().join("cars"), &options, &|_, _| {}).unwrap();
-        let recipe = "[training]\nlearning_rate = 1e-3\nweight_decay = 0.0\nwarmup = 5\nclip_norm = 1.0\nvalidate_every = 20\n\
+        let recipe = "[training]\nlearning_rate = 1e-3\nweight_decay = 0.0\nwarmup = 5\nclip_norm = 1.0\nvalidate_every = 20\nalpha = 0.05\n\
             [training.losses]\nkernel = 3\nsigma = 0.5\ntemperature = 0.05\n[data]\nflip = 0.0\n";
         fs::write(place.0.path().join("recipe.toml"), recipe).unwrap();
         place
