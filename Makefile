@@ -66,6 +66,7 @@ reference: .venv/stamp
 	.venv/bin/python tests/reference/make_golden_sam.py
 	.venv/bin/python tests/reference/make_heads.py
 	.venv/bin/python tests/reference/make_golden_training.py
+	.venv/bin/python tests/reference/make_golden_optimiser.py
 	.venv/bin/python tests/reference/make_images.py
 	.venv/bin/python tests/reference/make_examples.py
 

@@ -81,7 +81,7 @@ impl Default for Losses {
             temperature: 0.03,
             kernel: 7,
             sigma: 1.5,
-            // GeoAware's soft-argmax (PROTOCOLS §4)
+            // GeoAware, its Correlation2Displacement
             soft_argmax_temperature: 0.02,
             // 1 / 0.07, Radford et al., "Learning Transferable Visual Models", 2021, §2.5
             logit_scale: 14.285_714,

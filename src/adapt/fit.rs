@@ -157,7 +157,8 @@ impl<'a> Run<'a> {
             0.0 => optimiser::norm(&mean.gradients),
             most => optimiser::clip(&mut mean.gradients, most),
         };
-        if !mean.loss.is_finite() || !gradient_norm.is_finite() {
+        let parts = mean.parts.iter().map(|(_, part)| *part);
+        if !parts.chain([mean.loss, gradient_norm]).all(f64::is_finite) {
             return Err(Error::NotFinite { step, what: what(&mean, parameters) });
         }
         self.optimiser.step(parameters, &mean.gradients, learning_rate);
@@ -229,6 +230,9 @@ impl<'a> Run<'a> {
             });
         };
         let (step, epoch) = self.now();
+        if !validation.per_image.iter().chain(&validation.per_point).all(|(_, pck)| pck.is_finite()) {
+            return Err(Error::NotFinite { step, what: "PCK".into() });
+        }
         let best = self.state.best.is_none_or(|best| pck > best.pck);
         if best {
             (self.state.best, self.state.stale) = (Some(Best { step, pck }), 0);
@@ -295,6 +299,9 @@ fn all_finite(step: u64, parameters: &Parameters) -> Result<(), Error> {
 fn what(mean: &Gradients, parameters: &Parameters) -> String {
     if !mean.loss.is_finite() {
         return "the loss".into();
+    }
+    if let Some((name, _)) = mean.parts.iter().find(|(_, part)| !part.is_finite()) {
+        return format!("the loss {name}");
     }
     let named = parameters.iter().zip(&mean.gradients);
     let bad = named.into_iter().find(|(_, gradient)| !gradient.iter().all(|value| value.is_finite()));

@@ -11,6 +11,8 @@ use crate::{
     onnx::{Attribute, GraphBuilder, Value},
 };
 use homolog_core::bundle::{Adaptation, AdapterKind};
+use rand::{RngExt, SeedableRng};
+use rand_chacha::ChaCha8Rng;
 use std::collections::BTreeMap;
 
 /// Where the one block of an adapter file lies: layer 0 (one feature map), block 0.
@@ -72,6 +74,47 @@ impl Adapter {
         let read = |name: String| weights.get(&name).map(|tensor| (name, tensor));
         let tensors = shapes(input, width, output).into_keys().map(read).collect::<Result<_, Error>>()?;
         Ok(Adapter { input, width, output, tensors })
+    }
+
+    /// One to be trained, over descriptors of `input` channels: kernels are drawn as PyTorch draws them (uniform within 1/√inputs,
+    /// Kaiming with a = √5), norms are neutral but for the branch's last, whose scale of zero leaves the shortcut alone at first.
+    ///
+    /// # Errors
+    /// [`Error::Option`] when the widths do not fall into 32 groups.
+    pub fn initial(input: usize, width: usize, output: usize, seed: u64) -> Result<Adapter, Error> {
+        let mut random = ChaCha8Rng::seed_from_u64(seed);
+        let mut tensors = BTreeMap::new();
+        for (name, shape) in shapes(input, width, output) {
+            let count: usize = shape.iter().product();
+            let bound = (shape.iter().skip(1).product::<usize>() as f32).sqrt().recip();
+            let data = match name.as_str() {
+                "conv3.norm.weight" => vec![0.0; count],
+                name if name.ends_with("norm.weight") => vec![1.0; count],
+                name if name.ends_with("bias") => vec![0.0; count],
+                _ => (0..count).map(|_| bound * (2.0 * random.random::<f32>() - 1.0)).collect(),
+            };
+            tensors.insert(format!("{PREFIX}{name}"), Tensor { shape, data });
+        }
+        Adapter::open(&Checkpoint::from_tensors(tensors), input)
+    }
+
+    /// Names of its weights in a graph.
+    pub fn weight_names(&self) -> Vec<String> {
+        self.tensors.keys().map(|name| format!("adapter.{name}")).collect()
+    }
+
+    /// The same with trained weights, which go by [`Adapter::weight_names`] and may have more axes of one.
+    ///
+    /// # Errors
+    /// [`Error::Tensor`] for a weight of another length.
+    pub fn with(&self, trained: &BTreeMap<String, Tensor>) -> Result<Adapter, Error> {
+        let mut adapter = self.clone();
+        for (name, tensor) in &mut adapter.tensors {
+            if let Some(trained) = trained.get(&format!("adapter.{name}")) {
+                *tensor = Tensor::new(tensor.shape.clone(), trained.data.clone())?;
+            }
+        }
+        Ok(adapter)
     }
 
     /// Channels of the descriptors that it takes.

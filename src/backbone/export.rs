@@ -167,6 +167,27 @@ impl<'a> Draft<'a> {
         self.seal()
     }
 
+    /// Takes the backbone's files of the bundle in `folder` in place of its own, so that both share one in memory.
+    ///
+    /// # Errors
+    /// [`Error::Io`].
+    pub fn share_backbone(&mut self, folder: &Path, manifest: &Manifest) -> Result<(), Error> {
+        for name in manifest.files.keys().filter(|name| name.starts_with("backbone.")) {
+            let (from, to) = (folder.join(name), self.folder().join(name));
+            std::fs::copy(&from, &to).map_err(Error::io(&to))?;
+        }
+        self.seal()
+    }
+
+    /// Says more in the manifest.
+    ///
+    /// # Errors
+    /// [`Error::Io`].
+    pub fn describe(&mut self, say: impl FnOnce(&mut Manifest)) -> Result<(), Error> {
+        say(&mut self.manifest);
+        self.seal()
+    }
+
     /// Puts the bundle in its place.
     ///
     /// # Errors

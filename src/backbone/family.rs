@@ -56,6 +56,15 @@ impl Family {
         }
     }
 
+    /// Tokens before the patches.
+    pub fn prefix(&self) -> usize {
+        match self {
+            Family::DinoV2(config) => config.prefix(),
+            Family::DinoV3(config) => config.prefix(),
+            Family::Sam(_) => 0,
+        }
+    }
+
     /// The features that can be descriptors.
     pub fn features(&self) -> &'static [Feature] {
         match self {

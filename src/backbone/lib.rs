@@ -9,6 +9,7 @@
 //!   rather than parts, taken out of descriptors;
 //! - [`Quantised`]: products of 8-bit integers;
 //! - [`Trained`], [`gradients`]: graphs whose weights are inputs, and the gradients of what they give;
+//! - [`unpack()`]: a bundle's weights as a checkpoint again;
 //! - [`export`]: checkpoint in, bundle folder out;
 //! - [`random`]: checkpoints of random weights, for the demo bundle and for tests.
 //!
@@ -33,6 +34,7 @@ mod resample;
 pub mod sam;
 mod tokens;
 mod trained;
+mod unpack;
 mod weights;
 
 pub use adapter::{Adapter, PUBLIC_ADAPTERS, PublicAdapter};
@@ -43,4 +45,5 @@ pub use gradient::gradients;
 pub use lora::{Lora, dropout_name, lora_names};
 pub use quantise::Quantised;
 pub use trained::Trained;
+pub use unpack::unpack;
 pub use weights::{Source, Weights};

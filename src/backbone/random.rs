@@ -8,7 +8,7 @@ use crate::{
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 use rand_distr::{Distribution, Normal};
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, f32::consts::PI};
 
 /// Random weights of a network of `family`, the same for the same seed on every machine.
 ///
@@ -34,6 +34,44 @@ pub fn weights(family: &Family, seed: u64) -> Checkpoint {
         tensors.insert(name, Tensor { shape, data });
     }
     Checkpoint::from_tensors(tensors)
+}
+
+/// What a network of the family is trained from: as [`weights`], but its patches are first seen as the lowest frequencies of a
+/// cosine transform, an orthonormal basis, of lightness and two colours; it tells patches apart before it has learned anything.
+pub fn initial(family: &Family, seed: u64) -> Checkpoint {
+    const NAME: &str = "patch_embed.proj.weight";
+    let checkpoint = weights(family, seed);
+    let shapes = family.original_shapes();
+    let mut tensors: BTreeMap<String, Tensor> =
+        shapes.keys().filter_map(|name| Some((name.clone(), checkpoint.read(name).ok()?))).collect();
+    if let Some(Tensor { shape, data }) = tensors.get_mut(NAME)
+        && let [_, 3, side, _] = shape[..]
+    {
+        for (row, kernel) in cosines(side).zip(data.chunks_exact_mut(3 * side * side)) {
+            kernel.copy_from_slice(&row);
+        }
+    }
+    Checkpoint::from_tensors(tensors)
+}
+
+/// The products of a cosine transform's basis with three colours, each `[3, side, side]` and of length one; low frequencies first.
+fn cosines(side: usize) -> impl Iterator<Item = Vec<f32>> {
+    // Lightness, red against blue, green against both; brought to length one below.
+    const COLOURS: [[f32; 3]; 3] = [[1.0, 1.0, 1.0], [1.0, 0.0, -1.0], [1.0, -2.0, 1.0]];
+    let mut frequencies: Vec<(usize, usize)> = (0..side * side).map(|place| (place / side, place % side)).collect();
+    frequencies.sort_by_key(|(u, v)| u * u + v * v);
+    let wave = move |frequency: usize, at: usize| {
+        let scale = if frequency == 0 { 1.0 } else { 2.0 } / side as f32;
+        scale.sqrt() * (PI * (at as f32 + 0.5) * frequency as f32 / side as f32).cos()
+    };
+    frequencies.into_iter().flat_map(move |(u, v)| {
+        COLOURS.map(|colour| {
+            let plane = (0..side * side).map(|place| wave(u, place / side) * wave(v, place % side));
+            let plane: Vec<f32> = plane.collect();
+            let length = colour.iter().map(|share| share * share).sum::<f32>().sqrt();
+            colour.iter().flat_map(|share| plane.iter().map(move |value| share / length * value)).collect()
+        })
+    })
 }
 
 fn normal(random: &mut ChaCha8Rng, std: f32, count: usize) -> Vec<f32> {

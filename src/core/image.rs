@@ -68,6 +68,15 @@ impl Photo {
         Ok(Photo { size, rgb })
     }
 
+    /// The photo as a mirror shows it: left and right changed places.
+    #[must_use]
+    pub fn mirrored(mut self) -> Photo {
+        for row in self.rgb.chunks_exact_mut(3 * self.size.width as usize) {
+            row.as_chunks_mut::<3>().0.reverse();
+        }
+        self
+    }
+
     /// Dimensions as displayed, px.
     pub fn size(&self) -> Size {
         self.size

@@ -72,7 +72,8 @@ fn pose(azimuth_id: u8) -> &'static str {
 }
 
 impl ImageAnnotation {
-    /// The annotation of a picture whose file is called `name`, without its ending. Keypoints are rounded to whole pixels, as SPair-71k's are.
+    /// The annotation of a picture whose file is called `name`, without its ending. Keypoints are rounded to whole pixels,
+    /// as SPair-71k's are.
     pub(crate) fn new(name: &str, picture: &Rendered) -> ImageAnnotation {
         let mut places = [None; IDS];
         for keypoint in picture.visible() {
@@ -112,8 +113,8 @@ impl ImageAnnotation {
 }
 
 impl PairAnnotation {
-    /// The annotation of a pair. Its levels of difficulty follow from the images': SPair-71k's paper names them without giving their bounds, and
-    /// these agree with the pairs that the project has looked at.
+    /// The annotation of a pair. Its levels of difficulty follow from the images': SPair-71k's paper names them without
+    /// giving their bounds, and these agree with the pairs that the project has looked at.
     pub(crate) fn new(pair_id: usize, source: &ImageAnnotation, target: &ImageAnnotation) -> PairAnnotation {
         let stem = |image: &ImageAnnotation| image.filename.trim_end_matches(".jpg").to_owned();
         let kps = source.kps.0.iter().zip(&target.kps.0).enumerate();

@@ -16,8 +16,8 @@ pub(crate) struct Camera {
 }
 
 impl Camera {
-    /// A camera at `distance` from `target`. At azimuth 0 it sees the object's front; as the azimuth grows to a quarter of a turn the
-    /// front turns to the image's left. `elevation` is upward, `roll` clockwise; radians.
+    /// A camera at `distance` from `target`. At azimuth 0 it sees the object's front; as the azimuth grows to a quarter
+    /// of a turn the front turns to the image's left. `elevation` is upward, `roll` clockwise; radians.
     pub(crate) fn orbit(target: Vec3, azimuth: f32, elevation: f32, roll: f32, distance: f32) -> Camera {
         let outward = Vec3::new(elevation.cos() * azimuth.cos(), elevation.sin(), -elevation.cos() * azimuth.sin());
         let forward = -outward;
@@ -43,7 +43,7 @@ impl Camera {
     }
 
     /// The direction in space of one in the image: right, down, forward.
-    pub(crate) fn to_world(&self, direction: Vec3) -> Vec3 {
+    pub(crate) fn in_space(&self, direction: Vec3) -> Vec3 {
         self.axes.transpose() * direction
     }
 }

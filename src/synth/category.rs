@@ -117,7 +117,8 @@ impl Category {
             // a body of revolution is seen from wherever one looks: its left and right are the viewer's
             Category::Bottle => [0.0, 0.0, -0.02, 0.4, 0.15],
             Category::PottedPlant => [0.0, 0.0, 0.05, 0.5, 0.1],
-            Category::Bus | Category::Car | Category::Train => [45.0, 180.0, 0.03, 0.35, 0.0],
+            Category::Bus | Category::Car => [45.0, 180.0, 0.03, 0.35, 0.0],
+            Category::Train => [30.0, 100.0, 0.03, 0.35, 0.0],
             Category::Chair => [35.0, 180.0, 0.1, 0.55, 0.0],
             Category::Person => [15.0, 180.0, -0.05, 0.25, 0.1],
             Category::TvMonitor => [0.0, 75.0, -0.1, 0.35, 0.1],

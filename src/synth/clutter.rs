@@ -39,7 +39,7 @@ pub(crate) fn behind(
     ground: Option<f32>,
 ) -> Object {
     let mut things = Object::default();
-    let forward = camera.to_world(Vec3::Z);
+    let forward = camera.in_space(Vec3::Z);
     let away = Vec3::new(forward.x, 0.0, forward.z).normalize_or(Vec3::X);
     let across = away.cross(Vec3::Y);
     for _ in 0..count {

@@ -12,10 +12,10 @@ pub type Correspondence = ([f32; 2], [f32; 2]);
 /// on a part that is some twenty pixels wide.
 const SAME: i32 = 12;
 
-/// Draws up to `count` correspondences of two pictures of one category: pixels of the source whose place is visible in the target,
-/// with the target's pixel of the same part and the nearest place. Half are drawn evenly over pixels and half evenly over
-/// parts, so that small parts are not lost beside large ones. Fewer come back where little is visible in both, none where nothing is
-/// or the categories differ.
+/// Draws up to `count` correspondences of two pictures of one category: pixels of the source whose place is visible in the
+/// target, with the target's pixel of the same part and the nearest place. Half are drawn evenly over pixels and half
+/// evenly over parts, so that small parts are not lost beside large ones. Fewer come back where little is visible in both,
+/// none where nothing is or the categories differ.
 pub fn correspondences(source: &Rendered, target: &Rendered, count: usize, rng: &mut impl Rng) -> Vec<Correspondence> {
     if source.category != target.category {
         return Vec::new();

@@ -1,7 +1,8 @@
-//! A synthetic benchmark for semantic correspondence: SPair-71k's 18 categories as procedural objects in three dimensions, each
-//! picture with its keypoints, and with a part and a place on it for every pixel of the object.
+//! A synthetic benchmark for semantic correspondence: SPair-71k's 18 categories as procedural objects in three dimensions,
+//! each picture with its keypoints, and with a part and a place on it for every pixel of the object.
 //!
-//! [`Sample::render`] draws one picture into memory, [`correspondences`] gives pairs of pixels of two pictures that show the same place.
+//! [`Sample::render`] draws one picture into memory, [`correspondences`] gives pairs of pixels of two pictures that show the
+//! same place, [`write()`] writes the benchmark in SPair-71k's layout.
 
 mod annotation;
 mod backdrop;

@@ -34,9 +34,9 @@ impl Light {
         let level = Vec3::new(level.x * c - level.z * s, 0.0, level.x * s + level.z * c);
         let to_sun = level * height.cos() + Vec3::Y * height.sin();
         let tint = |dice: &mut Dice, most: f32, value: f32| hsv(dice.unit(), dice.range(0.0, most), 1.0) * value;
-        let hardness = dice.range(0.25, 1.0);
+        let hardness = dice.range(0.35, 1.0);
         let sun = tint(dice, 0.1 + 0.3 * strength, 1.15 * hardness);
-        let sky = tint(dice, 0.1 + 0.3 * strength, 0.95 - 0.6 * hardness);
+        let sky = tint(dice, 0.1 + 0.3 * strength, 0.9 - 0.62 * hardness);
         let across = to_sun.cross(Vec3::Y).normalize_or(Vec3::Z);
         Light {
             to_sun,
@@ -84,8 +84,8 @@ impl Light {
         upper * (1.0 - fy) + lower * fy
     }
 
-    /// Light that leaves a surface towards the viewer. `normal` and `to_viewer` are unit vectors, `cover` in `[0, 1]` is how much of
-    /// the sky the surroundings leave free.
+    /// Light that leaves a surface towards the viewer. `normal` and `to_viewer` are unit vectors, `cover` in `[0, 1]` is how
+    /// much of the sky the surroundings leave free.
     pub(crate) fn shade(
         &self,
         albedo: Vec3,

@@ -7,6 +7,10 @@ use std::f32::consts::{PI, TAU};
 
 use glam::{Affine3A, Vec3};
 
+/// How far the places of something thin reach from the middle: enough to tell its two sides apart, and less than what counts
+/// as another place.
+const THIN: f32 = 0.02;
+
 /// Triangles with a normal and a place at every vertex. Which way normals point does not matter: shading turns them to
 /// the viewer.
 #[derive(Clone, Debug, Default)]
@@ -66,8 +70,8 @@ impl Mesh {
         }
     }
 
-    /// A superellipsoid (Barr, 1981) of these half-sizes; `round` is 1 for an ellipsoid and near 0 for a box. The place is where a
-    /// point lies in the box around it.
+    /// A superellipsoid (Barr, 1981) of these half-sizes; `round` is 1 for an ellipsoid and near 0 for a box. The place is
+    /// where a point lies in the box around it.
     pub(crate) fn superellipsoid(half: Vec3, round: f32) -> Mesh {
         let (rows, columns) = if round < 0.5 { (17, 24) } else { (15, 24) };
         let power = |x: f32, e: f32| x.signum() * x.abs().powf(e);
@@ -91,6 +95,13 @@ impl Mesh {
         }
         mesh.stitch(rows, columns);
         mesh
+    }
+
+    /// Where the ray from the middle of a superellipsoid towards a point leaves it.
+    pub(crate) fn on_superellipsoid(half: Vec3, round: f32, toward: Vec3) -> Vec3 {
+        let unit = (toward / half).abs();
+        let sum: f32 = unit.to_array().iter().map(|v| v.powf(2.0 / round)).sum();
+        toward * sum.powf(-round / 2.0)
     }
 
     /// An ellipsoid.
@@ -142,6 +153,13 @@ impl Mesh {
         self
     }
 
+    /// Draws the places together along the axes where the factor is 0: what is thin there has its two faces at one place.
+    pub(crate) fn flattened(mut self, keep: Vec3) -> Mesh {
+        let factor = keep.max(Vec3::splat(2.0 * THIN));
+        self.places.iter_mut().for_each(|place| *place = 0.5 + (*place - 0.5) * factor);
+        self
+    }
+
     /// New places: where a vertex lies between two corners.
     pub(crate) fn placed(mut self, low: Vec3, high: Vec3) -> Mesh {
         self.places = self.positions.iter().map(|p| ((*p - low) / (high - low)).clamp(Vec3::ZERO, Vec3::ONE)).collect();
@@ -187,6 +205,8 @@ pub(crate) struct Loft {
     rings: Vec<(f32, Section)>,
     side: Vec3,
     columns: usize,
+    /// How far places reach from the middle, up and sideways.
+    depth: [f32; 2],
 }
 
 impl Loft {
@@ -204,7 +224,7 @@ impl Loft {
     /// A tube of one radius, closed with half spheres.
     pub(crate) fn tube(path: &[Vec3], radius: f32, side: Vec3) -> Loft {
         let sections: Vec<Section> = path.iter().map(|at| Section::disc(*at, radius)).collect();
-        Loft::new(&sections, side, [1.0, 1.0]).columns(10)
+        Loft::new(&sections, side, [1.0, 1.0]).columns(10).thin()
     }
 
     /// A body of revolution around the y axis: pairs of radius and height, from below to above, closed at both ends.
@@ -212,6 +232,18 @@ impl Loft {
         let sections: Vec<Section> =
             profile.iter().map(|[radius, height]| Section::disc(Vec3::Y * *height, *radius)).collect();
         Loft::straight(&sections, Vec3::Z, [0.0, 0.0])
+    }
+
+    /// Of a tube so thin that its front and its back are one place.
+    pub(crate) fn thin(mut self) -> Loft {
+        self.depth = [THIN; 2];
+        self
+    }
+
+    /// Of a plate so thin that its two faces are one place.
+    pub(crate) fn flat(mut self) -> Loft {
+        self.depth[0] = THIN;
+        self
     }
 
     /// With so many vertices around.
@@ -245,7 +277,7 @@ impl Loft {
                 rings.push(((i as f32 + t) / last as f32, section));
             }
         }
-        let mut loft = Loft { rings, side, columns: 20 };
+        let mut loft = Loft { rings, side, columns: 20, depth: [0.5, 0.5] };
         loft.cap(domes);
         loft
     }
@@ -316,6 +348,17 @@ impl Loft {
         self.rings[if last { self.rings.len() - 1 } else { 0 }].1.at
     }
 
+    /// The point of the last end's dome that has these second and third coordinates as its place; beyond the dome, of its edge.
+    pub(crate) fn on_dome(&self, up: f32, side: f32) -> Vec3 {
+        let (u, s) = (2.0 * up - 1.0, 2.0 * side - 1.0);
+        let reach = u.hypot(s).min(1.0);
+        let full = |ring: &(f32, Section)| ring.0 == 1.0 && ring.1.across > 0.0;
+        let edge = self.rings.iter().position(full).unwrap_or(0);
+        let (rim, axis) = (self.rings[edge].1.at, self.tip(true) - self.rings[edge].1.at);
+        let outline = self.on_ring(edge, s.atan2(u)).0 - rim;
+        rim + outline * reach + axis * (1.0 - reach * reach).sqrt()
+    }
+
     fn on_ring(&self, ring: usize, around: f32) -> (Vec3, Vec3) {
         let (t, section) = self.rings[ring];
         let (up, side) = self.frame(ring);
@@ -324,7 +367,7 @@ impl Loft {
         let position = section.at + up * section.up * power(c) + side * section.across * power(s);
         // towards the tip of a dome the place goes to the middle
         let reach = self.shrink(ring);
-        (position, Vec3::new(t, 0.5 + 0.5 * c * reach, 0.5 + 0.5 * s * reach))
+        (position, Vec3::new(t, 0.5 + self.depth[0] * c * reach, 0.5 + self.depth[1] * s * reach))
     }
 
     fn shrink(&self, ring: usize) -> f32 {

@@ -15,10 +15,11 @@ fn hash(x: i32, y: i32, z: i32, salt: u32) -> f32 {
 
 /// Smooth noise in `[0, 1]` that varies over a length of one.
 pub(crate) fn value(p: Vec3, salt: u32) -> f32 {
-    let floor = p.floor();
-    let f = p - floor;
+    // a cast and a correction: `floor` is a call where the target has no instruction for it
+    let below = |v: f32| v as i32 - i32::from(v < 0.0);
+    let (x, y, z) = (below(p.x), below(p.y), below(p.z));
+    let f = p - Vec3::new(x as f32, y as f32, z as f32);
     let s = f * f * (Vec3::splat(3.0) - 2.0 * f);
-    let (x, y, z) = (floor.x as i32, floor.y as i32, floor.z as i32);
     let lerp = |a: f32, b: f32, t: f32| a + (b - a) * t;
     let edge = |dy: i32, dz: i32| lerp(hash(x, y + dy, z + dz, salt), hash(x + 1, y + dy, z + dz, salt), s.x);
     lerp(lerp(edge(0, 0), edge(1, 0), s.y), lerp(edge(0, 1), edge(1, 1), s.y), s.z)

@@ -1,7 +1,7 @@
 //! A z-buffer for triangles.
 //!
-//! Our own: the crates that rasterise triangles on a CPU either fill flat colours (tiny-skia) or are whole pipelines that keep no
-//! face per sample (euc), and the face of every sample is what truth and shading are made of here.
+//! Our own: the crates that rasterise triangles on a CPU either fill flat colours (tiny-skia) or are whole pipelines that
+//! keep no face per sample (euc), and the face of every sample is what truth and shading are made of here.
 
 use glam::{Vec2, Vec3};
 
@@ -36,30 +36,53 @@ impl Buffer {
             return;
         }
         let (low, high) = (a.min(b).min(c), a.max(b).max(c));
-        let first = |v: f32| (v - 0.5).ceil().max(0.0) as usize;
-        let end = |v: f32, size: usize| ((v - 0.5).floor() + 1.0).clamp(0.0, size as f32) as usize;
+        let first = |v: f32| up((v - 0.5).max(0.0));
+        let end = |v: f32, size: usize| (v + 0.5).clamp(0.0, size as f32) as usize;
         let (x0, x1) = (first(low.x), end(high.x, self.width));
         let (y0, y1) = (first(low.y), end(high.y, self.height));
+        if x0 >= x1 {
+            return;
+        }
         // weights of b and c are linear in x and y
         let step_b = Vec2::new(c.y - a.y, -(c.x - a.x)) / doubled;
         let step_c = Vec2::new(-(b.y - a.y), b.x - a.x) / doubled;
+        let slope = (b.z - a.z) * step_b.x + (c.z - a.z) * step_c.x;
         for y in y0..y1 {
             let from = Vec2::new(x0 as f32 + 0.5 - a.x, y as f32 + 0.5 - a.y);
-            let (mut wb, mut wc) = (step_b.dot(from), step_c.dot(from));
-            let row = y * self.width;
-            for x in x0..x1 {
-                if wb >= 0.0 && wc >= 0.0 && wb + wc <= 1.0 {
-                    let near = a.z + wb * (b.z - a.z) + wc * (c.z - a.z);
-                    if near > self.near[row + x] {
-                        self.near[row + x] = near;
-                        self.face[row + x] = face;
-                    }
+            let (wb, wc) = (step_b.dot(from), step_c.dot(from));
+            // where along the row all three weights are at least 0; a hair more, so that neighbours leave no crack
+            let (mut first, mut last) = (0.0_f32, (x1 - x0) as f32 - 1.0);
+            for (weight, step) in [(wb, step_b.x), (wc, step_c.x), (1.0 - wb - wc, -step_b.x - step_c.x)] {
+                let zero = -(weight + 1e-5) / step;
+                if step > 0.0 {
+                    first = first.max(zero);
+                } else if step < 0.0 {
+                    last = last.min(zero);
+                } else if weight < 0.0 {
+                    last = -1.0;
                 }
-                wb += step_b.x;
-                wc += step_c.x;
+            }
+            if last < first {
+                continue;
+            }
+            let (first, last) = (up(first), last as usize);
+            let mut near = a.z + wb * (b.z - a.z) + wc * (c.z - a.z) + slope * first as f32;
+            let row = y * self.width + x0;
+            for at in row + first..row + last + 1 {
+                if near > self.near[at] {
+                    self.near[at] = near;
+                    self.face[at] = face;
+                }
+                near += slope;
             }
         }
     }
+}
+
+/// The least whole number that is not below `v`, which is not negative.
+fn up(v: f32) -> usize {
+    let whole = v as usize;
+    whole + usize::from((whole as f32) < v)
 }
 
 /// Weights of a triangle's corners at a pixel, corrected for perspective; at a pixel beside it, those of its nearest edge.

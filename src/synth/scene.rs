@@ -11,7 +11,7 @@ use crate::object::{Face, Object};
 use crate::paint::{Material, Texture};
 use crate::random::Dice;
 use crate::raster::{Buffer, NOTHING};
-use crate::sample::{Frame, Keypoint, Rendered, Sample};
+use crate::sample::{Frame, Keypoint, Rendered, Sample, Semantic};
 use crate::shade;
 
 /// Samples of the z-buffer along each side of a pixel.
@@ -116,12 +116,12 @@ fn view(category: Category, object: &Object, dice: &mut Dice, frame: Frame, stre
     let cut = !plain && dice.chance(0.22 * strength);
     let fill = match cut {
         true => dice.range(0.9, 1.35),
-        false => dice.range(0.9 - 0.35 * strength, 0.97),
+        false => dice.range(0.9 - 0.25 * strength, 0.98),
     };
     camera.focal = fill * (size / extent).min_element();
     let slack = (size - extent * camera.focal).max(Vec2::ZERO) / 2.0;
     let shift = if cut { extent * camera.focal * 0.22 } else { Vec2::ZERO };
-    let reach = slack * (0.3 + 0.65 * strength) + shift;
+    let reach = slack * (0.2 + 0.4 * strength) + shift;
     let place = size / 2.0 + reach * Vec2::new(dice.range(-1.0, 1.0), dice.range(-1.0, 1.0));
     camera.centre = place - (near + far) / 2.0 * camera.focal;
     let ground = (!flying).then_some(low.y);
@@ -234,7 +234,6 @@ fn facts(category: Category, object: &Object, seen: &Seen) -> Rendered {
         low = [low[0].min(x), low[1].min(y)];
         high = [high[0].max(x + 1), high[1].max(y + 1)];
     }
-    let size = Vec2::new(view.width as f32, view.height as f32);
     let mut keypoints: Vec<Keypoint> = object
         .landmarks
         .iter()
@@ -242,12 +241,13 @@ fn facts(category: Category, object: &Object, seen: &Seen) -> Rendered {
             let p = view.camera.project(landmark.at);
             let to_eye = view.camera.eye - landmark.at;
             let turned = landmark.facing.is_some_and(|facing| facing.dot(to_eye.normalize_or_zero()) < 0.08);
-            let inside = p.x >= 0.0 && p.y >= 0.0 && p.x < size.x && p.y < size.y;
-            let visible = inside && !turned && uncovered(scene, object.faces.len() as u32, p);
-            Keypoint { id: landmark.id, x: p.x, y: p.y, visible }
+            let found = if turned { None } else { uncovered(scene, &semantic, p) };
+            let place = found.unwrap_or(p.truncate());
+            Keypoint { id: landmark.id, x: place.x, y: place.y, visible: found.is_some() }
         })
         .collect();
     keypoints.sort_by_key(|keypoint| keypoint.id);
+    let size = Vec2::new(view.width as f32, view.height as f32);
     let vertices = &scene.projected[..object.positions.len()];
     let truncated = vertices.iter().any(|p| p.x < -1.0 || p.y < -1.0 || p.x > size.x + 1.0 || p.y > size.y + 1.0);
     Rendered {
@@ -266,22 +266,30 @@ fn facts(category: Category, object: &Object, seen: &Seen) -> Rendered {
     }
 }
 
-/// Whether the object's surface at a projected point is the nearest there: within the sample's neighbours, so that a point
-/// on an outline counts, and but for 2 % of the object's radius.
-fn uncovered(scene: &Scene, faces: u32, p: Vec3) -> bool {
-    let buffer = &scene.buffer;
-    let (x, y) = ((p.x * SUPER as f32) as isize, (p.y * SUPER as f32) as isize);
-    let depth = 1.0 / p.z;
-    let at = |dx: isize, dy: isize| {
-        let (x, y) = (x + dx, y + dy);
-        let inside = x >= 0 && y >= 0 && (x as usize) < buffer.width && (y as usize) < buffer.height;
-        inside.then(|| y as usize * buffer.width + x as usize)
-    };
-    let near = |index: usize| buffer.face[index] < faces && depth < 1.0 / buffer.near[index] + 0.02 * scene.radius;
-    if let Some(index) = at(0, 0)
-        && buffer.face[index] < faces
-    {
-        return near(index);
+/// Where a projected point is seen: on a pixel of the object where nothing is nearer by more than 4 % of the object's
+/// radius, which is the thickness of a limb. A point that lies beside the object's pixels, as one on an outline may, is
+/// moved to the nearest of them close by.
+fn uncovered(scene: &Scene, semantic: &[Option<Semantic>], p: Vec3) -> Option<Vec2> {
+    let (x, y) = (p.x.floor() as isize, p.y.floor() as isize);
+    let (width, height) = (scene.width as isize, scene.height as isize);
+    if !(0..width).contains(&x) || !(0..height).contains(&y) {
+        return None;
     }
-    (-2..=2).any(|dy| (-2..=2).any(|dx| at(dx, dy).is_some_and(near)))
+    let depth = 1.0 / p.z;
+    let on = |x: isize, y: isize| {
+        let inside = (0..width).contains(&x) && (0..height).contains(&y);
+        inside && semantic[(y * width + x) as usize].is_some()
+    };
+    let near = |x: isize, y: isize| {
+        let samples = shade::samples(scene, x as usize, y as usize);
+        samples.iter().any(|sample| depth < 1.0 / scene.buffer.near[*sample] + 0.04 * scene.radius)
+    };
+    if on(x, y) {
+        return near(x, y).then_some(p.truncate());
+    }
+    let reach = 1 + (0.012 * scene.radius * scene.camera.focal * p.z) as isize;
+    let around = (-reach..=reach).flat_map(|dy| (-reach..=reach).map(move |dx| (x + dx, y + dy)));
+    let centre = |(x, y): (isize, isize)| Vec2::new(x as f32 + 0.5, y as f32 + 0.5);
+    let seen = around.filter(|(x, y)| on(*x, *y) && near(*x, *y)).map(centre);
+    seen.min_by(|a, b| a.distance_squared(p.truncate()).total_cmp(&b.distance_squared(p.truncate())))
 }

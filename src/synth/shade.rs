@@ -10,7 +10,7 @@ use crate::sample::{Rendered, Semantic};
 use crate::scene::{SUPER, Scene};
 
 /// The samples of a pixel in the z-buffer.
-fn samples(scene: &Scene, x: usize, y: usize) -> [usize; SUPER * SUPER] {
+pub(crate) fn samples(scene: &Scene, x: usize, y: usize) -> [usize; SUPER * SUPER] {
     let first = y * SUPER * scene.buffer.width + x * SUPER;
     std::array::from_fn(|i| first + (i / SUPER) * scene.buffer.width + i % SUPER)
 }
@@ -36,7 +36,7 @@ pub(crate) fn semantic(scene: &Scene, faces: u32) -> Vec<Option<Semantic>> {
                 |best: (f32, u32), next: (f32, u32)| if next.1 < faces && next.0 > best.0 { next } else { best };
             let (_, face) = seen.into_iter().fold(start, nearer);
             let place = interpolated(scene, face, Vec2::new(x as f32 + 0.5, y as f32 + 0.5), &scene.places);
-            let byte = |v: f32| (v * 255.0).round().clamp(0.0, 255.0) as u8;
+            let byte = |v: f32| (v * 255.0 + 0.5) as u8;
             let part = scene.faces[face as usize].part;
             Some(Semantic { part, place: [byte(place.x), byte(place.y), byte(place.z)] })
         })
@@ -128,10 +128,10 @@ fn develop(picture: &[Vec3], width: usize, size: Vec2, dice: &mut Dice, strength
     let mean = picture.iter().sum::<Vec3>() / picture.len().max(1) as f32;
     let brightness = (mean.x + mean.y + mean.z) / 3.0;
     // cameras expose for the middle, more or less
-    let exposure = (0.25 / brightness.max(0.02)).powf(0.6) * dice.about(0.1 + 0.35 * strength);
+    let exposure = (0.3 / brightness.max(0.02)).powf(0.7) * dice.about(0.1 + 0.35 * strength);
     let balance = Vec3::ONE.lerp(hsv(dice.unit(), 0.25, 1.0), 0.5 * strength * dice.unit());
-    let contrast = dice.about(0.05 + 0.2 * strength);
-    let saturation = dice.range(1.0 - 0.5 * strength, 1.0 + 0.15 * strength);
+    let contrast = 1.15 * dice.about(0.05 + 0.2 * strength);
+    let saturation = dice.range(1.05 - 0.5 * strength, 1.1 + 0.2 * strength);
     let vignette = dice.range(0.0, 0.5) * strength;
     let grain = dice.range(0.0, 0.035) * strength;
     let salt = dice.bits() & 0xffff;
@@ -146,7 +146,7 @@ fn develop(picture: &[Vec3], width: usize, size: Vec2, dice: &mut Dice, strength
         let noise = grain * (noise::cell(x as i32, y as i32, salt) + noise::cell(x as i32, y as i32, salt + 1) - 1.0);
         for channel in rolled.to_array() {
             let shown = (channel.sqrt() - 0.5) * contrast + 0.5 + noise;
-            bytes.push((shown * 255.0).round().clamp(0.0, 255.0) as u8);
+            bytes.push((shown * 255.0 + 0.5) as u8);
         }
     }
     bytes

@@ -1,17 +1,33 @@
 //! An overview of what is drawn: some pictures of every category in one.
 
-use image::{Rgb, RgbImage};
+use std::path::Path;
+
+use image::{ImageFormat, Rgb, RgbImage};
 use rayon::prelude::*;
 
 use crate::sample::{Frame, Rendered, Sample, Split};
-use crate::{Category, Part};
+use crate::{Error, Options, Part};
 
 /// Side of a picture on the sheet, px.
 const TILE: u32 = 168;
 
-/// Draws `columns` pictures of each category, one row a category. With `truth` there is a second row for each: parts as
-/// colours, and visible keypoints.
-pub fn contact_sheet(categories: &[Category], columns: u32, seed: u64, strength: f32, truth: bool) -> RgbImage {
+/// Writes an overview as a PNG: `columns` pictures of each of the options' categories, one row a category. With `truth`
+/// there is a second row for each: parts as colours, and visible keypoints.
+///
+/// # Errors
+/// [`Error::Strength`], [`Error::NoCategory`]; [`Error::Write`] and [`Error::Encode`] for what the disk or the encoder refuses.
+pub fn contact_sheet(file: &Path, options: &Options, columns: u32, truth: bool) -> Result<(), Error> {
+    options.check_scene()?;
+    let sheet = draw(options, columns.max(1), truth);
+    let mut bytes = Vec::new();
+    sheet
+        .write_to(&mut std::io::Cursor::new(&mut bytes), ImageFormat::Png)
+        .map_err(|error| Error::Encode { path: file.to_path_buf(), reason: error.to_string() })?;
+    std::fs::write(file, bytes).map_err(|source| Error::Write { path: file.to_path_buf(), source })
+}
+
+fn draw(options: &Options, columns: u32, truth: bool) -> RgbImage {
+    let Options { categories, seed, strength, .. } = options;
     let rows = if truth { 2 } else { 1 };
     let mut sheet = RgbImage::new(columns * TILE, categories.len() as u32 * rows * TILE);
     let samples: Vec<(u32, u32, Sample)> = categories
@@ -20,7 +36,11 @@ pub fn contact_sheet(categories: &[Category], columns: u32, seed: u64, strength:
         .flat_map(|(row, category)| {
             (0..columns).map(move |column| {
                 let index = u64::from(column);
-                (row as u32, column, Sample { category: *category, split: Split::Trn, index, seed, strength })
+                (
+                    row as u32,
+                    column,
+                    Sample { category: *category, split: Split::Trn, index, seed: *seed, strength: *strength },
+                )
             })
         })
         .collect();

@@ -1,5 +1,6 @@
 //! The benchmark on disk, in SPair-71k's layout.
 
+use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -56,17 +57,23 @@ impl Options {
         if low < 64 || high > 4096 || low > high {
             return Err(Error::Sides { low, high });
         }
-        if !(0.0..=1.0).contains(&self.strength) {
-            return Err(Error::Strength(self.strength));
-        }
-        if self.categories.is_empty() {
-            return Err(Error::NoCategory);
-        }
+        self.check_scene()?;
         for (split, (images, pairs)) in Split::ALL.iter().zip(self.images.into_iter().zip(self.pairs)) {
             let most = images.saturating_mul(images.saturating_sub(1));
             if pairs > most {
                 return Err(Error::TooManyPairs { split: split.name(), pairs, images, most });
             }
+        }
+        Ok(())
+    }
+
+    /// Checks what every picture depends on.
+    pub(crate) fn check_scene(&self) -> Result<(), Error> {
+        if !(0.0..=1.0).contains(&self.strength) {
+            return Err(Error::Strength(self.strength));
+        }
+        if self.categories.is_empty() {
+            return Err(Error::NoCategory);
         }
         Ok(())
     }
@@ -81,8 +88,15 @@ pub struct Summary {
     pub pairs: [usize; 3],
 }
 
-/// Writes the benchmark into a folder, which is made where it is missing. The bytes depend on the options alone. `progress` is told how many of
-/// how many images are done, from any thread.
+impl fmt::Display for Summary {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let part = |i: usize| format!("{} images and {} pairs", self.images[i], self.pairs[i]);
+        write!(f, "trn: {}; val: {}; test: {}", part(0), part(1), part(2))
+    }
+}
+
+/// Writes the benchmark into a folder, which is made where it is missing. The bytes depend on the options alone. `progress`
+/// is told how many of how many images are done, from any thread.
 ///
 /// # Errors
 /// [`Error::NotEmpty`] for a folder that holds something, [`Error::TooManyPairs`], [`Error::Sides`], [`Error::Strength`],

@@ -1,12 +1,15 @@
 //! The offline side of Homolog: makes and checks the bundles that the service loads.
 
+pub mod adapt;
 pub mod add;
 pub mod debias;
 pub mod download;
 pub mod export;
 pub mod networks;
+pub mod pretrain;
 mod progress;
 pub mod pull;
+pub mod synth;
 pub mod training;
 pub mod verify;
 
@@ -30,6 +33,9 @@ pub enum Error {
     /// Of the evaluation crate.
     #[error(transparent)]
     Eval(#[from] homolog_eval::Error),
+    /// Of the synthetic benchmark.
+    #[error(transparent)]
+    Synth(#[from] homolog_synth::Error),
     /// A file that cannot be read or written.
     #[error("{path}: {reason}")]
     File {

@@ -20,6 +20,22 @@ pub fn pairs(count: usize, name: &str) -> ProgressBar {
     bar
 }
 
+/// A bar for images that are drawn.
+pub fn images() -> ProgressBar {
+    bar("{pos} of {len} images {wide_bar} {per_sec}, {eta} left")
+}
+
+/// Runs what prepares views of images, with a bar of them.
+pub fn views<T, E>(work: impl FnOnce(&(dyn Fn(homolog_adapt::data::Progress) + Sync)) -> Result<T, E>) -> Result<T, E> {
+    let bar = bar("{pos} of {len} views by the frozen blocks {wide_bar} {per_sec}, {eta} left");
+    let done = work(&|progress| {
+        bar.set_length(progress.total as u64);
+        bar.set_position(progress.done as u64);
+    });
+    bar.finish_and_clear();
+    done
+}
+
 fn bar(template: &str) -> ProgressBar {
     // A template that did not parse would show indicatif's own style.
     let style = ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar());

@@ -14,8 +14,10 @@ const COLOURS: [RGBColor; 5] = [
     RGBColor(204, 121, 167),
     RGBColor(230, 159, 0),
 ];
-/// The smoothed loss keeps so much of what it was at each step.
-const KEEP: f64 = 0.95;
+/// A line has no more points than the plot has columns.
+const MOST_POINTS: usize = 800;
+/// The smoothed loss is the mean over this part of the run around each step.
+const SMOOTHED_OVER: usize = 25;
 
 struct Line {
     label: String,
@@ -27,8 +29,9 @@ struct Line {
 
 /// Draws both plots of a run.
 pub(crate) fn draw(folder: &Folder, records: &[Record]) -> Result<(), Error> {
-    save(&folder.loss_plot(), "loss", &losses(records))?;
-    save(&folder.pck_plot(), "PCK per image, %", &pcks(records))
+    // the legend where such curves seldom are
+    save(&folder.loss_plot(), "loss", SeriesLabelPosition::UpperRight, &losses(records))?;
+    save(&folder.pck_plot(), "PCK per image, %", SeriesLabelPosition::LowerRight, &pcks(records))
 }
 
 fn losses(records: &[Record]) -> Vec<Line> {
@@ -36,14 +39,18 @@ fn losses(records: &[Record]) -> Vec<Line> {
         Record::Step { step, loss, .. } => Some((*step as f64, *loss)),
         Record::Validation { .. } => None,
     });
-    let points: Vec<_> = losses.collect();
-    let mut mean = points.first().map_or(0.0, |point| point.1);
-    let smoothed = points.iter().map(|&(step, loss)| {
-        mean = KEEP * mean + (1.0 - KEEP) * loss;
-        (step, mean)
+    let losses: Vec<_> = losses.collect();
+    let together = losses.len().div_ceil(MOST_POINTS).max(1);
+    let half = losses.len() / SMOOTHED_OVER / 2;
+    let mean = |part: &[(f64, f64)]| part.iter().map(|(_, loss)| loss).sum::<f64>() / part.len() as f64;
+    let points = losses.chunks(together).map(|chunk| (chunk[chunk.len() / 2].0, mean(chunk))).collect();
+    let smoothed = (0..losses.len()).step_by(together).map(|at| {
+        let around = at.saturating_sub(half)..(at + half + 1).min(losses.len());
+        (losses[at].0, mean(&losses[around]))
     });
+    let label = if together == 1 { "each step".into() } else { format!("mean of {together} steps") };
     let smoothed = Line { label: "smoothed".into(), colour: COLOURS[0], strength: 1.0, points: smoothed.collect() };
-    vec![Line { label: "each step".into(), colour: COLOURS[0], strength: 0.3, points }, smoothed]
+    vec![Line { label, colour: COLOURS[0], strength: 0.3, points }, smoothed]
 }
 
 fn pcks(records: &[Record]) -> Vec<Line> {
@@ -61,13 +68,13 @@ fn pcks(records: &[Record]) -> Vec<Line> {
     lines
 }
 
-fn save(path: &Path, axis: &str, lines: &[Line]) -> Result<(), Error> {
+fn save(path: &Path, axis: &str, legend: SeriesLabelPosition, lines: &[Line]) -> Result<(), Error> {
     let mut svg = String::new();
-    render(&mut svg, axis, lines).map_err(|reason| Error::File { path: path.into(), reason })?;
+    render(&mut svg, axis, legend, lines).map_err(|reason| Error::File { path: path.into(), reason })?;
     file::replace(path, svg.as_bytes())
 }
 
-fn render(svg: &mut String, axis: &str, lines: &[Line]) -> Result<(), String> {
+fn render(svg: &mut String, axis: &str, legend: SeriesLabelPosition, lines: &[Line]) -> Result<(), String> {
     let points = || lines.iter().flat_map(|line| &line.points);
     let most = points().fold((1.0_f64, f64::MIN_POSITIVE), |most, point| (most.0.max(point.0), most.1.max(point.1)));
     let area = SVGBackend::with_string(svg, SIZE).into_drawing_area();
@@ -80,7 +87,9 @@ fn render(svg: &mut String, axis: &str, lines: &[Line]) -> Result<(), String> {
         .build_cartesian_2d(0.0..most.0, 0.0..most.1 * 1.05)
         .map_err(fault)?;
     let whole = |step: &f64| format!("{step:.0}");
-    chart.configure_mesh().x_desc("step").y_desc(axis).x_label_formatter(&whole).draw().map_err(fault)?;
+    let mut mesh = chart.configure_mesh();
+    mesh.max_light_lines(0).bold_line_style(BLACK.mix(0.12)).axis_style(BLACK.mix(0.6));
+    mesh.x_desc("step").y_desc(axis).x_label_formatter(&whole).draw().map_err(fault)?;
     for line in lines {
         let style = line.colour.mix(line.strength).stroke_width(2);
         chart
@@ -89,7 +98,8 @@ fn render(svg: &mut String, axis: &str, lines: &[Line]) -> Result<(), String> {
             .label(&line.label)
             .legend(move |(x, y)| PathElement::new([(x, y), (x + 18, y)], style));
     }
-    let legend = chart.configure_series_labels().background_style(WHITE.mix(0.8)).border_style(BLACK.mix(0.3)).draw();
-    legend.map_err(fault)?;
+    let mut labels = chart.configure_series_labels();
+    labels.position(legend).background_style(WHITE.mix(0.9)).border_style(BLACK.mix(0.3)).draw().map_err(fault)?;
+    drop(chart);
     area.present().map_err(fault)
 }

@@ -22,7 +22,7 @@ const PYLON: u8 = 5;
 fn wing(root: Vec3, tip: Vec3, chords: [f32; 2], thickness: f32) -> Loft {
     let part =
         |t: f32| Section::oval(root.lerp(tip, t), chords[0] + (chords[1] - chords[0]) * t, thickness * (1.0 - 0.6 * t));
-    Loft::straight(&[part(0.0), part(0.5), part(1.0)], Vec3::X, [0.0, 1.0]).columns(14)
+    Loft::straight(&[part(0.0), part(0.5), part(1.0)], Vec3::X, [0.0, 1.0]).columns(14).flat()
 }
 
 pub(crate) fn build(dice: &mut Dice) -> Object {

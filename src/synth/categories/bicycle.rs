@@ -1,5 +1,7 @@
 //! Bicycles.
 
+use std::f32::consts::TAU;
+
 use glam::Vec3;
 
 use super::wheel::Wheel;
@@ -124,7 +126,7 @@ fn saddle_and_pedals(
         object.add(CHAINRING, metal, Loft::tube(&[axle - spoke, axle, axle + spoke], 0.008, Vec3::Z).columns(6).mesh());
     }
     object.mark(13, bottom + Vec3::Z * 0.06);
-    let (s, c) = dice.range(0.0, 6.28).sin_cos();
+    let (s, c) = dice.range(0.0, TAU).sin_cos();
     for left in [false, true] {
         let arm = Vec3::new(c, s, 0.0) * 0.17 * if left { -1.0 } else { 1.0 };
         let (root, end) = (bottom + Vec3::Z * 0.075, bottom + arm + Vec3::Z * 0.09);

@@ -110,7 +110,7 @@ pub(crate) fn build(dice: &mut Dice) -> Object {
     let feather = |t: f32, wide: f32| Section::oval(rump + back * length * t, fan * wide, 0.02);
     let tail =
         Loft::new(&[feather(0.0, 0.8), feather(0.5, 1.0), feather(1.0, dice.range(0.9, 1.8))], Vec3::Z, [0.2, 1.0]);
-    object.add(TAIL, feathers, tail.columns(14).mesh());
+    object.add(TAIL, feathers, tail.columns(14).flat().mesh());
     object.mark(16, rump + back * length);
     wings(dice, &mut object, &trunk, [along, up], [w, h], flying, feathers);
     legs(dice, &mut object, middle, [along, up], [w, h], flying, skin);
@@ -136,7 +136,7 @@ fn wings(
         };
         let widths = [(0.0, 0.8), (0.35, 1.1), (0.7, 0.9), (1.0, 0.25)];
         let sections = widths.map(|(t, wide)| Section::oval(out(t) - along * chord * 0.6, chord * wide, 0.018));
-        let wing = Loft::new(&sections, along, [0.2, 0.8]).columns(14);
+        let wing = Loft::new(&sections, along, [0.2, 0.8]).columns(14).flat();
         object.add_both(WING, feathers, wing.mesh());
         object.mark_both(1, 2, wing.tip(true), None);
     } else {

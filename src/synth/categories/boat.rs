@@ -100,7 +100,11 @@ fn sailing(dice: &mut Dice, object: &mut Object, deck: f32) {
             Section::oval((a + b) / 2.0 + belly, (a - b).length() / 2.0 + 0.004, 0.006)
         };
         let along = (low[0] - low[1]).normalize_or(Vec3::X);
-        object.add(part, cloth, Loft::new(&[0.0, 0.33, 0.66, 1.0].map(at), along, [0.0, 0.0]).columns(12).mesh());
+        object.add(
+            part,
+            cloth,
+            Loft::new(&[0.0, 0.33, 0.66, 1.0].map(at), along, [0.0, 0.0]).columns(12).flat().mesh(),
+        );
     };
     sheet(SAIL, [boom + Vec3::Y * 0.03, end + Vec3::Y * 0.03], top - Vec3::Y * 0.05);
     if dice.chance(0.7) {

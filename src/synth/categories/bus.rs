@@ -64,11 +64,10 @@ pub(crate) fn build(dice: &mut Dice) -> Object {
     let lift = wheel * 0.75 + half.y;
     let round = dice.range(0.1, 0.26);
     object.add(BODY, body, Mesh::superellipsoid(half, round).at(Vec3::Y * lift));
-    let corner = |x: f32, y: f32| Vec3::new(x * half.x * 0.985, lift + y * half.y, half.z * 0.96);
+    let corner = |x: f32, y: f32| Vec3::Y * lift + Mesh::on_superellipsoid(half, round, half * Vec3::new(x, y, 0.97));
     for (x, ids) in [(1.0, [16, 17, 18, 19]), (-1.0, [26, 27, 28, 29])] {
-        let facing = Some(Vec3::new(x, 0.0, 0.6).normalize());
-        object.mark_both(ids[0], ids[1], corner(x, -0.93), facing);
-        object.mark_both(ids[2], ids[3], corner(x, 0.93), facing);
+        object.mark_both(ids[0], ids[1], corner(x, -0.75), None);
+        object.mark_both(ids[2], ids[3], corner(x, 0.95), None);
     }
     let tyre = Wheel { radius: wheel, tyre: wheel * 0.3, flat: 1.2, spokes: 0, spoke: 0.0 };
     let (front, back) = (half.x * dice.range(0.55, 0.68), -half.x * dice.range(0.45, 0.62));

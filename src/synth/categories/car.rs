@@ -113,7 +113,7 @@ pub(crate) fn build(dice: &mut Dice) -> Object {
             (back_axle, BACK_WHEEL, [[11, 10, 12], [21, 20, 22]]),
             (front_axle, FRONT_WHEEL, [[14, 13, 15], [24, 23, 25]]),
         ] {
-            let at = Vec3::new(axle, wheel, side * width * 0.9);
+            let at = Vec3::new(axle, wheel, side * width * 0.87);
             tyre.add(&mut object, Part::sided(number, left), [dark, rim], at, 0.0);
             let arch = Mesh::torus(wheel * 1.1, wheel * 0.14, 1.6).at(at + Vec3::Z * side * width * 0.05);
             object.add(Part::sided(number, left), dark, arch);

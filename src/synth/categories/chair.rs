@@ -33,7 +33,8 @@ pub(crate) fn build(dice: &mut Dice) -> Object {
     let round = dice.range(0.15, 0.45);
     let seat = Vec3::new(depth, thick, width);
     object.add(SEAT, cloth, Mesh::superellipsoid(seat, round).at(Vec3::Y * height));
-    object.mark_both(0, 1, Vec3::new(depth * 0.94, height + thick * 0.5, width * 0.94), None);
+    let corner = Vec3::Y * height + Mesh::on_superellipsoid(seat, round, seat * Vec3::new(1.0, 0.6, 1.0));
+    object.mark_both(0, 1, corner, None);
 
     let rise = dice.range(0.55, 0.95);
     let lean = dice.range(0.04, 0.22);
@@ -57,7 +58,7 @@ pub(crate) fn build(dice: &mut Dice) -> Object {
             Section::disc(upper.lerp(lower, 0.5), leg * 0.95),
             Section::disc(lower, leg * 0.8),
         ];
-        object.add_both(number, frame, Loft::new(&path, Vec3::Z, [0.2, 0.2]).columns(10).mesh());
+        object.add_both(number, frame, Loft::new(&path, Vec3::Z, [0.2, 0.2]).columns(10).thin().mesh());
         object.mark_both(ids[0], ids[1], lower + Vec3::Y * leg * 0.5, None);
     }
     if dice.chance(0.4) {
@@ -101,7 +102,9 @@ fn back(dice: &mut Dice, object: &mut Object, [root, top]: [Vec3; 2], spread: f3
         }
     }
     let (low, high) = (Vec3::new(top.x - 0.06, root.y, -spread), Vec3::new(root.x + 0.06, top.y, spread));
-    let mut keep = |material: u16, mesh: Mesh| object.add(BACK, material, mesh.placed(low, high));
+    let mut keep = |material: u16, mesh: Mesh| {
+        object.add(BACK, material, mesh.placed(low, high).flattened(Vec3::new(0.0, 1.0, 1.0)))
+    };
     let panel = |from: f32, to: f32, thick: f32| {
         let sections =
             [from, (from + to) / 2.0, to].map(|t| Section { at: at(t), across: spread * 0.94, up: thick, round: 0.4 });

@@ -131,7 +131,7 @@ fn machine(
         let top = middle + Vec3::new(lean * 0.32, 0.27, 0.0);
         let fins = [0.0, 0.25, 0.5, 0.75, 1.0].map(|t| {
             let at = middle.lerp(top, 0.2 + 0.8 * t);
-            Section::disc(at, if (t * 4.0) as usize % 2 == 0 { 0.085 } else { 0.07 })
+            Section::disc(at, if ((t * 4.0) as usize).is_multiple_of(2) { 0.085 } else { 0.07 })
         });
         object.add(CYLINDER, metal, Loft::straight(&fins, Vec3::Z, [0.2, 0.2]).columns(14).mesh());
     }

@@ -34,20 +34,16 @@ pub(crate) fn build(dice: &mut Dice) -> Object {
         let low = dice.range(0.2, 0.42);
         plain = plain.decal([0.0, low, 0.0], [1.0, low + dice.range(0.05, 0.25), 1.0], second, 0.4);
     }
-    let front = Material::plain(if dice.chance(0.5) { second } else { colour }, 0.4);
+    let face = if dice.chance(0.5) { second } else { colour };
     let sides = windows(plain.clone(), dice, glass, 0.72);
     let carriage = windows(plain, dice, glass, 0.96);
-    // the face of the train lies in the last third of the body
-    let mut sides = sides;
-    sides.decals.push(crate::paint::Decal {
-        low: Vec3::new(0.9, 0.0, 0.0),
-        high: Vec3::ONE,
-        colour: front.texture.colours[0],
-        gloss: 0.4,
-    });
+    // the face, with two panes over the dome at its end
+    let screen = [dice.range(0.5, 0.58), dice.range(0.74, 0.84)];
+    let sides = sides.decal([0.9, 0.0, 0.0], [1.0, 1.0, 1.0], face, 0.4);
+    let sides = sides.decal([0.999, screen[0], 0.13], [1.0, screen[1], 0.48], glass, 0.95);
+    let sides = sides.decal([0.999, screen[0], 0.52], [1.0, screen[1], 0.87], glass, 0.95);
     let (body, carriage) = (object.material(sides), object.material(carriage));
     let dark = object.material(Material::plain(grey(dice, 0.03, 0.2), 0.15));
-    let pane = object.material(Material::plain(glass, 0.95));
     let lamp = object.material(Material::plain(hsv(0.14, 0.2, 1.0), 0.9));
 
     let (w, h) = (dice.range(0.19, 0.23), dice.range(0.21, 0.27));
@@ -79,12 +75,12 @@ pub(crate) fn build(dice: &mut Dice) -> Object {
     object.add(BODY, body, loft.mesh());
     let count = 1 + dice.below(2);
     for number in 1..=count {
-        let gap = (length * 0.8 + 0.05) * number as f32;
-        let middle = -nose - gap + length * 0.4;
-        let ends = [middle - length * 0.4, middle, middle + length * 0.4].map(|x| section(x, 1.0, 1.0, 0.0));
+        let gap = (length * 0.6 + 0.05) * number as f32;
+        let middle = -nose - gap + length * 0.3;
+        let ends = [middle - length * 0.3, middle, middle + length * 0.3].map(|x| section(x, 1.0, 1.0, 0.0));
         object.add(CARRIAGE, carriage, Loft::straight(&ends, Vec3::Z, [0.0, 0.0]).columns(28).mesh());
     }
-    let back = -nose - (length * 0.8 + 0.05) * count as f32;
+    let back = -nose - (length * 0.6 + 0.05) * count as f32;
     let mut at = nose * 0.7;
     while at > back {
         object.add(
@@ -97,32 +93,12 @@ pub(crate) fn build(dice: &mut Dice) -> Object {
     let bumper = Vec3::new(nose + 0.02, floor * 0.9, 0.0);
     object.add(COUPLER, dark, Mesh::superellipsoid(Vec3::new(0.05, floor * 0.5, w * 0.75), 0.4).at(bumper));
 
-    // two panes over the face, tilted as it is
-    let top = loft.point(0.75, 0.0);
-    let tip = loft.tip(true);
-    let face = Vec3::new(tip.x - 0.012, 0.0, 0.0);
-    let sill = tip.y + h * (0.1 - taper * 0.2);
-    let head = (top.y - h * 0.28).max(sill + h * 0.2);
-    let lean = slope * 0.55;
-    let spread = w * (0.78 - taper * 0.4);
-    let corner =
-        |up: f32, side: f32| Vec3::new(face.x - lean * up - 0.02 * up, sill + (head - sill) * up, side * spread);
-    for left in [false, true] {
-        let at = |up: f32, side: f32| corner(up, side);
-        let middle = (at(0.0, 0.06) + at(1.0, 1.0)) / 2.0;
-        let slant = (lean + 0.02) / (head - sill);
-        let half = Vec3::new(0.02, (head - sill) / 2.0, spread * 0.47);
-        let mut mesh = Mesh::rounded_box(half);
-        for position in &mut mesh.positions {
-            position.x -= slant * position.y;
-        }
-        object.add_on(1, left, pane, mesh.at(middle));
-    }
     let facing = Some(Vec3::X);
-    object.mark_both(9, 8, corner(1.0, 1.0), facing);
-    object.mark_both(11, 10, corner(0.0, 1.0), facing);
-    object.mark_both(13, 12, corner(1.0, 0.06), facing);
-    object.mark_both(15, 14, corner(0.0, 0.06), facing);
+    let [low, high] = screen;
+    object.mark_both(9, 8, loft.on_dome(high, 0.83), facing);
+    object.mark_both(11, 10, loft.on_dome(low, 0.87), facing);
+    object.mark_both(13, 12, loft.on_dome(high, 0.52), facing);
+    object.mark_both(15, 14, loft.on_dome(low, 0.52), facing);
     let outward = Some(Vec3::new(0.8, 0.0, 0.6));
     object.mark_both(1, 0, loft.point(0.86, 0.62), outward);
     object.mark_both(3, 2, loft.point(0.96, 2.45), outward);
@@ -130,7 +106,7 @@ pub(crate) fn build(dice: &mut Dice) -> Object {
     let aside = Some(Vec3::Z);
     object.mark_both(5, 4, end(y + h * 0.8), aside);
     object.mark_both(7, 6, end(y - h * 0.85), aside);
-    let light = Vec3::new(tip.x - 0.01, tip.y - h * (0.45 - taper * 0.3), w * (0.68 - taper * 0.4));
+    let light = loft.on_dome(0.3, 0.8);
     object.add_both(HEADLIGHT, lamp, Mesh::ellipsoid(Vec3::new(0.03, 0.028, 0.034)).at(light));
     object.mark_both(17, 16, light + Vec3::X * 0.025, facing);
     object

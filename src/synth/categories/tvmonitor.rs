@@ -56,10 +56,10 @@ pub(crate) fn build(dice: &mut Dice) -> Object {
     }
     let front = Some(Vec3::X);
     // z is the viewer's left
-    let frame = |y: f32, z: f32| middle + Vec3::new(half.x * 0.9, y * half.y * 0.96, z * half.z * 0.97);
+    let frame = |y: f32, z: f32| middle + Mesh::on_superellipsoid(half, round, half * Vec3::new(0.8, y, z));
     let pixel = |y: f32, z: f32| face + Vec3::new(pane.x * 0.6, y * pane.y * 0.97, z * pane.z * 0.98);
     object.mark_both(2, 0, frame(1.0, 1.0), front);
-    object.mark(1, frame(1.0, 0.0));
+    object.mark_facing(1, frame(1.0, 0.0), Vec3::X);
     object.mark_both(3, 7, frame(0.0, 1.0), front);
     object.mark_both(4, 6, frame(-1.0, 1.0), front);
     object.mark_facing(5, frame(-1.0, 0.0), Vec3::X);

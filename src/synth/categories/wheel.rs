@@ -25,7 +25,9 @@ impl Wheel {
     /// Adds the wheel to a part; `turn` is how far it has rolled.
     pub(crate) fn add(&self, object: &mut Object, part: Part, [tyre, rim]: [u16; 2], centre: Vec3, turn: f32) {
         let half = Vec3::new(self.radius, self.radius, self.tyre * self.flat * 1.4);
-        let mut keep = |material: u16, mesh: Mesh| object.add(part, material, mesh.placed(-half, half).at(centre));
+        let mut keep = |material: u16, mesh: Mesh| {
+            object.add(part, material, mesh.placed(-half, half).flattened(Vec3::new(1.0, 1.0, 0.0)).at(centre))
+        };
         keep(tyre, Mesh::torus(self.radius - self.tyre, self.tyre, self.flat));
         let inner = self.radius - 1.7 * self.tyre;
         if self.spokes == 0 {

@@ -7,7 +7,7 @@ use homolog_backbone::{
     Adapter, Family, Trained, Weights,
     checkpoint::Tensor,
     gradients,
-    onnx::{GraphBuilder, proto::data_type},
+    onnx::{GraphBuilder, Value, proto::data_type},
 };
 use homolog_core::{
     bundle::{Feature, Precision},
@@ -32,6 +32,24 @@ pub struct Design<'a> {
     pub losses: &'a Losses,
     /// The grid of every image.
     pub grid: Grid,
+}
+
+impl Design<'_> {
+    /// Emits the network: descriptors `[images, h, w, channels]` and their channels.
+    pub(super) fn descriptors(
+        &self,
+        graph: &mut GraphBuilder,
+        weights: &Weights,
+    ) -> Result<(Value, usize), homolog_backbone::Error> {
+        let descriptors = match self.frozen {
+            Some(frozen) => self.family.head(graph, weights, frozen, self.feature)?,
+            None => self.family.whole(graph, weights, self.feature)?,
+        };
+        match self.adapter {
+            Some(adapter) => Ok((adapter.emit(graph, &descriptors)?, adapter.output())),
+            None => Ok((descriptors, self.family.channels(self.feature))),
+        }
+    }
 }
 
 /// A training graph on disk.
@@ -65,15 +83,7 @@ impl TrainingGraph {
         let mut graph = GraphBuilder::create(folder, "training", Precision::Fp32)?;
         let has_dropout = design.trained.lora.as_ref().is_some_and(|lora| lora.has_dropout);
         graph.train(design.trained.clone());
-        let mut descriptors = match design.frozen {
-            Some(frozen) => design.family.head(&mut graph, weights, frozen, design.feature)?,
-            None => design.family.whole(&mut graph, weights, design.feature)?,
-        };
-        let mut channels = design.family.channels(design.feature);
-        if let Some(adapter) = design.adapter {
-            descriptors = adapter.emit(&mut graph, &descriptors)?;
-            channels = adapter.output();
-        }
+        let (descriptors, channels) = design.descriptors(&mut graph, weights)?;
         let lora = design.trained.lora.iter().filter(|_| has_dropout).flat_map(|lora| &lora.modules);
         let dropouts = lora
             .map(|module| Ok((module.clone(), weights.get(&format!("{module}.weight"))?.shape[1])))

@@ -60,7 +60,7 @@ impl Step {
     /// [`Error::Compute`] with what ONNX Runtime says.
     pub fn run(&mut self, parameters: &Parameters, batch: &Batch, seed: u64) -> Result<Gradients, Error> {
         let Step { session, graph, losses, .. } = self;
-        let mut fed = feed::pairs(batch, losses)?;
+        let tensors = feed::pairs(batch, losses)?;
         let each = batch.inputs.len() / batch.images.max(1);
         let (name, shape) = if self.from_image {
             let (height, width) = (batch.grid.height * self.patch, batch.grid.width * self.patch);
@@ -71,11 +71,11 @@ impl Step {
         };
         let rows = shape[..2].iter().product::<usize>();
         let mut inputs: Vec<(Cow<'_, str>, SessionInputValue<'_>)> = Vec::new();
-        inputs.push((name.into(), view(&shape, &batch.inputs)?.into()));
+        inputs.push(self::fed(name, &shape, &batch.inputs)?);
         let grid = Tensor::from_array(([2usize], vec![batch.grid.height as i64, batch.grid.width as i64]));
         inputs.push(("grid".into(), grid.map_err(compute)?.into()));
         for parameter in parameters.iter() {
-            inputs.push((parameter.name.as_str().into(), view(&parameter.shape, &parameter.data)?.into()));
+            inputs.push(self::fed(&parameter.name, &parameter.shape, &parameter.data)?);
         }
         for (index, (module, channels)) in graph.dropouts.iter().enumerate() {
             let mut random = ChaCha8Rng::seed_from_u64(seed);
@@ -85,7 +85,7 @@ impl Step {
             let mask = Tensor::from_array(([rows, *channels], mask.collect::<Vec<f32>>())).map_err(compute)?;
             inputs.push((dropout_name(module).into(), mask.into()));
         }
-        for Fed { name, shape, data } in fed.drain(..) {
+        for Fed { name, shape, data } in tensors {
             inputs.push((name.into(), Tensor::from_array((shape, data)).map_err(compute)?.into()));
         }
         let outputs = session.run(inputs).map_err(compute)?;
@@ -121,11 +121,16 @@ fn session_width(session: &Session) -> Option<usize> {
     usize::try_from(width).ok().filter(|width| *width > 0)
 }
 
-fn view<'v>(shape: &[usize], data: &'v [f32]) -> Result<TensorRef<'v, f32>, Error> {
-    TensorRef::from_array_view((shape.to_vec(), data)).map_err(compute)
+/// A tensor that stays where it is, as an input of this name.
+pub(super) fn fed<'v>(
+    name: &'v str,
+    shape: &[usize],
+    data: &'v [f32],
+) -> Result<(Cow<'v, str>, SessionInputValue<'v>), Error> {
+    Ok((name.into(), TensorRef::from_array_view((shape.to_vec(), data)).map_err(compute)?.into()))
 }
 
-fn values<'o>(outputs: &'o SessionOutputs<'_>, name: &str) -> Result<&'o [f32], Error> {
+pub(super) fn values<'o>(outputs: &'o SessionOutputs<'_>, name: &str) -> Result<&'o [f32], Error> {
     let output = outputs.get(name).ok_or_else(|| Error::Compute(format!("the graph has no output {name}").into()))?;
     Ok(output.try_extract_tensor::<f32>().map_err(compute)?.1)
 }
@@ -134,6 +139,10 @@ fn scalar(outputs: &SessionOutputs<'_>, name: &str) -> Result<f64, Error> {
     Ok(values(outputs, name)?.first().copied().map_or(f64::NAN, f64::from))
 }
 
-fn compute<T>(error: ort::Error<T>) -> Error {
+pub(super) fn compute<T>(error: ort::Error<T>) -> Error {
+    compute_text(&error)
+}
+
+pub(super) fn compute_text(error: &impl ToString) -> Error {
     Error::Compute(error.to_string().into())
 }

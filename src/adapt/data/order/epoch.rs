@@ -76,19 +76,19 @@ fn batches(group: &Group, category: usize, settings: &OrderSettings, epoch: u64,
     images.shuffle(&mut random::stream("blocks", &numbers));
     let places: HashMap<usize, usize> = images.iter().enumerate().map(|(place, &image)| (image, place)).collect();
     let block = settings.images_per_batch / 2;
-    // of two blocks the first, and within them by the image of that: a part of a batch that is cut then needs few of its images
-    let mut between: BTreeMap<(usize, usize), Vec<(usize, usize, usize)>> = BTreeMap::new();
+    // the image of the earlier block first, and within a batch by that: a part of one that is cut then needs few of them
+    let mut between = BTreeMap::<_, Vec<_>>::new();
     for (index, pair) in group.pairs.iter().enumerate() {
         let (source, target) = (places[&pair.source], places[&pair.target]);
         let (first, second) = (source.min(target), source.max(target));
-        between.entry((first / block, second / block)).or_default().push((first, second, index));
+        between.entry([first / block, second / block]).or_default().push([first, second, index]);
     }
     let mut batches = Vec::new();
     for mut pairs in between.into_values() {
         pairs.sort_unstable();
         let parts = pairs.len().div_ceil(settings.pairs_per_batch);
         batches.extend((0..parts).map(|part| {
-            let pairs = pairs[share(part, pairs.len(), parts)].iter().map(|(.., index)| *index).collect();
+            let pairs = pairs[share(part, pairs.len(), parts)].iter().map(|[.., index]| *index).collect();
             Listed { category, pairs }
         }));
     }

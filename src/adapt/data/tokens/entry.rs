@@ -5,6 +5,7 @@ use std::fs::File;
 use std::path::Path;
 
 use half::f16;
+use half::slice::HalfFloatSliceExt;
 use homolog_core::bundle::hex;
 use homolog_core::features::Dtype;
 use memmap2::Mmap;
@@ -113,8 +114,13 @@ impl Expected<'_> {
                 }
             }
             Dtype::F16 => {
-                for (value, bytes) in into.iter_mut().zip(numbers.as_chunks().0) {
-                    *value = f16::from_le_bytes(*bytes).to_f32();
+                // in pieces: the crate converts slices three times as fast as single numbers
+                let mut halves = [f16::ZERO; 1024];
+                for (values, bytes) in into.chunks_mut(halves.len()).zip(numbers.chunks(2 * halves.len())) {
+                    for (half, bytes) in halves.iter_mut().zip(bytes.as_chunks().0) {
+                        *half = f16::from_le_bytes(*bytes);
+                    }
+                    halves[..values.len()].convert_to_f32_slice(values);
                 }
             }
         }

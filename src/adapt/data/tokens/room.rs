@@ -179,12 +179,14 @@ fn alone(folder: &Path) -> Result<File, Error> {
     Ok(file)
 }
 
-/// Bytes that can still be written to the disk of a folder.
+/// Bytes that can still be written to the disk of a folder, or of the nearest one above it that exists.
 ///
 /// # Errors
-/// What the system says, of a folder that does not exist say.
+/// What the system says.
 pub fn free_space(folder: &Path) -> std::io::Result<u64> {
-    let disk = rustix::fs::statvfs(folder)?;
+    let folder = std::path::absolute(folder)?;
+    let there = folder.ancestors().find(|folder| folder.exists()).unwrap_or(&folder);
+    let disk = rustix::fs::statvfs(there)?;
     Ok(disk.f_bavail.saturating_mul(disk.f_frsize))
 }
 

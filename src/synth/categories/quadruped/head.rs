@@ -128,7 +128,7 @@ fn ear(build: &Build, skull: &Loft) -> (Vec3, Vec3, Mesh) {
         Section::oval(root + direction * length * 0.72 + bulge * 0.8, width * 0.68, width * 0.22),
         Section::oval(root + direction * length, width * 0.16, width * 0.1),
     ];
-    let loft = Loft::new(&sections, side, [0.3, 0.6]).columns(12);
+    let loft = Loft::new(&sections, side, [0.3, 0.6]).columns(12).flat();
     (root + (direction * length * 0.12 + bulge * 0.3), loft.tip(true), loft.mesh())
 }
 
