@@ -16,6 +16,9 @@ pub struct Batch {
     pub grid: Grid,
     /// At least one.
     pub pairs: Vec<BatchPair>,
+    /// What each token shows, `[images, tokens]`, for losses that ask for it: a number below the data's classes, or nothing where
+    /// it is not known. Empty where nothing is.
+    pub classes: Vec<Option<u32>>,
 }
 
 /// Two images of a batch and the points that both show.

@@ -59,6 +59,8 @@ pub struct Losses {
     pub soft_argmax: f32,
     /// Weight of the symmetric contrastive loss between the descriptors of a pair's points (GeoAware, its sparse objective).
     pub contrastive: f32,
+    /// Weight of the cross entropy of each token among learned prototypes of classes (Zhai and Wu 2019), for data that label tokens.
+    pub prototypes: f32,
     /// Temperature of the cross entropy's softmax over cosines.
     pub temperature: f32,
     /// Temperature of the soft-argmax.
@@ -69,6 +71,8 @@ pub struct Losses {
     pub sigma: f32,
     /// What the contrastive loss multiplies cosines with: a temperature of 0.07 in CLIP, where it is the start of a learned scale.
     pub logit_scale: f32,
+    /// Temperature of the softmax over cosines with prototypes.
+    pub prototype_temperature: f32,
 }
 
 impl Default for Losses {
@@ -77,6 +81,7 @@ impl Default for Losses {
             cross_entropy: 1.0,
             soft_argmax: 0.0,
             contrastive: 0.0,
+            prototypes: 0.0,
             // Visual-AI, config/base.py; its σ is half the kernel's half width
             temperature: 0.03,
             kernel: 7,
@@ -85,6 +90,8 @@ impl Default for Losses {
             soft_argmax_temperature: 0.02,
             // 1 / 0.07, Radford et al., "Learning Transferable Visual Models", 2021, §2.5
             logit_scale: 14.285_714,
+            // Zhai and Wu 2019, §4.2
+            prototype_temperature: 0.05,
         }
     }
 }
@@ -141,18 +148,24 @@ impl Schedule {
 
 impl Losses {
     fn check(&self) -> Result<(), Error> {
-        let weights = [self.cross_entropy, self.soft_argmax, self.contrastive];
-        for (field, weight) in
-            ["losses.cross_entropy", "losses.soft_argmax", "losses.contrastive"].into_iter().zip(weights)
-        {
+        let weights = [
+            ("losses.cross_entropy", self.cross_entropy),
+            ("losses.soft_argmax", self.soft_argmax),
+            ("losses.contrastive", self.contrastive),
+            ("losses.prototypes", self.prototypes),
+        ];
+        for (field, weight) in weights {
             not_negative(field, weight.into())?;
         }
-        require("losses", weights.iter().any(|weight| *weight > 0.0), || "one of the weights must be above 0".into())?;
+        require("losses", weights.iter().any(|(_, weight)| *weight > 0.0), || {
+            "one of the weights must be above 0".into()
+        })?;
         positive("losses.temperature", self.temperature.into())?;
         positive("losses.soft_argmax_temperature", self.soft_argmax_temperature.into())?;
         require("losses.kernel", self.kernel % 2 == 1, || format!("{} is not odd", self.kernel))?;
         positive("losses.sigma", self.sigma.into())?;
-        positive("losses.logit_scale", self.logit_scale.into())
+        positive("losses.logit_scale", self.logit_scale.into())?;
+        positive("losses.prototype_temperature", self.prototype_temperature.into())
     }
 }
 

@@ -37,7 +37,8 @@ pub fn weights(family: &Family, seed: u64) -> Checkpoint {
 }
 
 /// What a network of the family is trained from: as [`weights`], but its patches are first seen as the lowest frequencies of a
-/// cosine transform, an orthonormal basis, of lightness and two colours; it tells patches apart before it has learned anything.
+/// cosine transform, an orthogonal basis, of lightness and two colours; it tells patches apart before it has learned anything. High
+/// frequencies, which are weak in pictures, count more by as much: a patch's mean brightness would drown the rest.
 pub fn initial(family: &Family, seed: u64) -> Checkpoint {
     const NAME: &str = "patch_embed.proj.weight";
     let checkpoint = weights(family, seed);
@@ -54,8 +55,11 @@ pub fn initial(family: &Family, seed: u64) -> Checkpoint {
     Checkpoint::from_tensors(tensors)
 }
 
-/// The products of a cosine transform's basis with three colours, each `[3, side, side]` and of length one; low frequencies first.
+/// The products of a cosine transform's basis with three colours, each `[3, side, side]`; low frequencies first. Amplitudes in
+/// pictures fall as one over the frequency (Field 1987), so lengths rise with it.
 fn cosines(side: usize) -> impl Iterator<Item = Vec<f32>> {
+    // Of the mean's amplitude as of a frequency's.
+    const WHITE: f32 = 0.7;
     // Lightness, red against blue, green against both; brought to length one below.
     const COLOURS: [[f32; 3]; 3] = [[1.0, 1.0, 1.0], [1.0, 0.0, -1.0], [1.0, -2.0, 1.0]];
     let mut frequencies: Vec<(usize, usize)> = (0..side * side).map(|place| (place / side, place % side)).collect();
@@ -68,7 +72,8 @@ fn cosines(side: usize) -> impl Iterator<Item = Vec<f32>> {
         COLOURS.map(|colour| {
             let plane = (0..side * side).map(|place| wave(u, place / side) * wave(v, place % side));
             let plane: Vec<f32> = plane.collect();
-            let length = colour.iter().map(|share| share * share).sum::<f32>().sqrt();
+            let gain = (((u * u + v * v) as f32).sqrt() + WHITE) / side as f32;
+            let length = colour.iter().map(|share| share * share).sum::<f32>().sqrt() / gain;
             colour.iter().flat_map(|share| plane.iter().map(move |value| share / length * value)).collect()
         })
     })

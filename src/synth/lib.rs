@@ -2,13 +2,14 @@
 //! each picture with its keypoints, and with a part and a place on it for every pixel of the object.
 //!
 //! [`Sample::render`] draws one picture into memory, [`correspondences`] gives pairs of pixels of two pictures that show the
-//! same place, [`write()`] writes the benchmark in SPair-71k's layout.
+//! same place, [`Cells`] numbers places, [`write()`] writes the benchmark in SPair-71k's layout.
 
 mod annotation;
 mod backdrop;
 mod camera;
 mod categories;
 mod category;
+mod cells;
 mod clutter;
 mod correspond;
 mod error;
@@ -26,6 +27,7 @@ mod sheet;
 mod write;
 
 pub use category::Category;
+pub use cells::Cells;
 pub use correspond::{Correspondence, correspondences};
 pub use error::Error;
 pub use object::Part;

@@ -7,7 +7,7 @@ mod method;
 mod settings;
 
 pub use method::{HeadArgs, LoraArgs, Method};
-pub use settings::{AdaptArgs, Data, Settings};
+pub use settings::{AdaptArgs, Data, Place, Settings};
 
 use crate::{
     Error,
@@ -70,6 +70,7 @@ pub fn run(arguments: &AdaptArgs, method: &Method, cancel: &AtomicBool) -> Resul
         adapter: adapter.as_ref(),
         losses,
         grid: samples.grid(),
+        classes: 0,
     };
     let order = Order::new(samples.clone(), settings.data.order(settings.training.seed))?;
     let spec = TokenSpec {

@@ -1,11 +1,13 @@
 //! `homolog-train pretrain`: a whole small network from nothing, on pictures that are rendered as they are needed.
 
 mod batches;
+mod finish;
 
-pub use batches::{Pictures, SynthBatches};
+pub use batches::{Pictures, Stage, SynthBatches};
 
 use crate::{
     Error,
+    adapt::Place,
     training::{
         describe::Describer,
         graph::{Design, TrainingGraph},
@@ -15,15 +17,18 @@ use crate::{
     },
 };
 use clap::Args;
-use homolog_adapt::{Folder, Outcome, Parameters, Training, fit};
+use homolog_adapt::{Ended, Folder, Outcome, Parameters, Training, fit, run::Checkpoint};
 use homolog_backbone::{Trained, catalog, random};
 use homolog_core::{
+    bundle::Preparation,
     features::Sampling,
     geometry::{FitMode, Grid},
     image::{DecodeLimits, Interpolation, Normalisation, Photo},
     matching::{self, Matcher},
 };
+use homolog_engine::ProviderChoice;
 use homolog_eval::{
+    Dataset,
     dataset::Image,
     readers::{ReadOptions, Split, spair71k},
 };
@@ -42,6 +47,12 @@ pub struct PretrainArgs {
     /// The run's folder.
     #[arg(long)]
     pub run: PathBuf,
+    /// The bundle folder to write.
+    #[arg(long)]
+    pub out: PathBuf,
+    /// A dataset that the finished network is measured on, as FORMAT@FOLDER; may be given again. It decides nothing.
+    #[arg(long, value_name = "FORMAT@FOLDER")]
+    pub measure: Vec<Place>,
     /// Go on where the run in this folder was stopped.
     #[arg(long)]
     pub resume: bool,
@@ -64,6 +75,20 @@ pub struct Recipe {
     pub validation: Validation,
     /// How.
     pub training: Training,
+    /// The bundle that it becomes.
+    pub bundle: BundleRecipe,
+}
+
+/// What a bundle offers.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct BundleRecipe {
+    /// Sides that may be asked for, px.
+    pub resolutions: Vec<u32>,
+    /// The side taken when none is asked for, and measured at.
+    pub default_resolution: u32,
+    /// What a person reads who chooses a model.
+    pub description: String,
 }
 
 /// A synthetic benchmark whose `val` split is validated on.
@@ -94,42 +119,61 @@ impl Recipe {
 /// # Errors
 /// Whatever reading the recipe, rendering, training and writing meet.
 pub fn run(arguments: &PretrainArgs, cancel: &AtomicBool) -> Result<Outcome, Error> {
+    if arguments.out.exists() {
+        return Err(Error::File { path: arguments.out.clone(), reason: "is there already".into() });
+    }
     let recipe = Recipe::read(&arguments.config)?;
     let network = catalog::find(&recipe.network)?;
     let patch = network.family.info(network.name).patch;
     let folder = Folder::open(&arguments.run, &recipe)?;
     let batches = SynthBatches::new(recipe.pictures.clone(), patch)?;
-    let side = recipe.pictures.side;
-    let grid = Grid::new((side / patch) as usize, (side / patch) as usize);
+    let side = (network.resolution / patch) as usize;
 
     let checkpoint = random::initial(&network.family, recipe.seed);
     let weights = network.family.resolve(&checkpoint, network.name)?;
-    let trained = Trained { weights: weights.names().map(str::to_owned).collect(), lora: None };
     let losses = &recipe.training.losses;
-    let design =
-        Design { family: network.family, frozen: None, feature: network.feature, trained, adapter: None, losses, grid };
+    let design = Design {
+        family: network.family,
+        frozen: None,
+        feature: network.feature,
+        trained: Trained { weights: weights.names().map(str::to_owned).collect(), lora: None },
+        adapter: None,
+        losses,
+        grid: Grid::new(side, side),
+        classes: batches.classes(),
+    };
     let graphs = arguments.run.join("graphs");
     std::fs::create_dir_all(&graphs).map_err(Error::file(&graphs))?;
     let graph = TrainingGraph::write(&graphs, &weights, &design)?;
     let mut parameters: Parameters = objective::parameters(&graph.parameters);
-    let provider = homolog_engine::ProviderChoice::Cpu;
     let input = Input::Image { patch: patch as usize };
-    let step = Step::load(graph, losses.clone(), input, 0.0, provider, arguments.threads)?;
-    let describer = Describer::new(&graphs, &weights, &design, provider, arguments.threads)?;
-    let validator = validator(&arguments.run, &recipe, describer, patch, network.family.channels(network.feature))?;
-    let mut objective = Network { step, validator };
+    let step = Step::load(graph, losses.clone(), input, 0.0, ProviderChoice::Cpu, arguments.threads)?;
+    let over = |dataset: Dataset, resolution: u32| -> Result<Validator, Error> {
+        let describer = Describer::new(&graphs, &weights, &design, ProviderChoice::Cpu, arguments.threads)?;
+        let preparation = Preparation {
+            fit: FitMode::Squash,
+            resolution,
+            patch,
+            interpolation: Interpolation::Bicubic,
+            normalisation: Normalisation::IMAGENET,
+        };
+        Ok(validator(dataset, describer, preparation, network.family.channels(network.feature)))
+    };
+    let mut objective = Network { step, validator: over(validation(&arguments.run, &recipe)?, network.resolution)? };
     let training = &recipe.training;
-    Ok(fit(&mut objective, &batches, &mut parameters, training, &folder, cancel, arguments.resume)?)
+    let outcome = fit(&mut objective, &batches, &mut parameters, training, &folder, cancel, arguments.resume)?;
+    if outcome.ended != Ended::Cancelled {
+        Checkpoint::read(&folder.best())?.restore(&mut parameters)?;
+        // Those that `over` reads are borrowed.
+        let weights = network.family.resolve(&checkpoint, network.name)?;
+        let finished = finish::Finished { recipe: &recipe, network: &network, weights, parameters: &parameters };
+        finished.export(arguments, &over)?;
+    }
+    Ok(outcome)
 }
 
 /// Renders the validation's images, unless they are there, and reads them as any benchmark is read.
-fn validator(
-    run: &Path,
-    recipe: &Recipe,
-    describer: Describer,
-    patch: u32,
-    channels: usize,
-) -> Result<Validator, Error> {
+fn validation(run: &Path, recipe: &Recipe) -> Result<Dataset, Error> {
     let folder = run.join("validation");
     if !folder.exists() {
         let Validation { seed, images, pairs } = recipe.validation;
@@ -142,15 +186,12 @@ fn validator(
         homolog_synth::write(&folder, &options, &|_, _| {})?;
     }
     let read = ReadOptions { strict: true, check_images: true };
-    let dataset = spair71k::read(&folder, spair71k::Layout::Large, Split::Val, &read)?;
-    let preparation = homolog_core::bundle::Preparation {
-        fit: FitMode::Squash,
-        resolution: recipe.pictures.side,
-        patch,
-        interpolation: Interpolation::Bicubic,
-        normalisation: Normalisation::IMAGENET,
-    };
-    let side = recipe.pictures.side as usize;
+    Ok(spair71k::read(&folder, spair71k::Layout::Large, Split::Val, &read)?)
+}
+
+/// PCK over the pairs of a dataset, whose images are prepared as a bundle would.
+fn validator(dataset: Dataset, describer: Describer, preparation: Preparation, channels: usize) -> Validator {
+    let side = preparation.resolution as usize;
     let source = move |image: &Image| {
         let bytes = std::fs::read(&image.path).map_err(|error| error.to_string())?;
         let photo = Photo::decode(&bytes, &DecodeLimits::default()).map_err(|error| error.to_string())?;
@@ -160,5 +201,5 @@ fn validator(
     let matching =
         matching::Settings { matcher: Matcher::default(), sampling: Sampling::Bilinear, top_k: 0, cycle: false };
     let fit = move |image: &Image| preparation.fit(image.size).ok();
-    Ok(Validator::new(dataset, describer, channels, matching, fit, source))
+    Validator::new(dataset, describer, channels, matching, fit, source)
 }

@@ -5,12 +5,14 @@
 //! - [`feed`]: a batch as the tensors that the graph takes;
 //! - [`step`]: a graph that is run;
 //! - [`describe`], [`validate`]: the same network without losses, and its PCK;
-//! - [`objective`]: both, as the loop asks for them.
+//! - [`objective`]: both, as the loop asks for them;
+//! - [`proof`]: what a bundle must show before it is finished.
 
 pub mod describe;
 pub mod feed;
 pub mod graph;
 pub mod loss;
 pub mod objective;
+pub mod proof;
 pub mod step;
 pub mod validate;

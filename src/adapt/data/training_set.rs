@@ -41,7 +41,7 @@ impl<I: Inputs> TrainingSet<I> {
         for (view, into) in views.iter().zip(inputs.chunks_mut(numbers.max(1))) {
             self.inputs.read(samples.path(view.image), view.flipped, into)?;
         }
-        Ok(Batch { images: views.len(), inputs, grid: samples.grid(), pairs })
+        Ok(Batch { images: views.len(), inputs, grid: samples.grid(), pairs, classes: Vec::new() })
     }
 }
 

@@ -1,21 +1,19 @@
 //! An adapted network as a bundle, which is not finished unless it gives what was trained.
 
 use super::{AdaptArgs, Method, Settings};
-use crate::{Error, training::objective::Network as Objective};
-use homolog_adapt::{Parameters, Validation};
+use crate::{
+    Error,
+    training::{objective::Network as Objective, proof},
+};
+use homolog_adapt::Parameters;
 use homolog_backbone::{
     Adapter, Weights,
     catalog::Network,
     checkpoint::{Checkpoint, Tensor},
     export::{Draft, Options},
 };
-use homolog_core::{
-    bundle::{Bundle, Manifest, Measurement, Precision, Preparation, Provenance},
-    image::{DecodeLimits, Photo},
-};
-use homolog_engine::{Engine, EngineConfig, ProviderChoice};
-use homolog_eval::dataset::Image;
-use std::{collections::BTreeMap, path::Path};
+use homolog_core::bundle::{Bundle, Manifest, Provenance};
+use std::collections::BTreeMap;
 
 /// A run at its end.
 pub struct Finished<'a, 'w> {
@@ -37,15 +35,6 @@ pub struct Finished<'a, 'w> {
     pub objective: &'a Objective,
     /// Whether blocks of the shared backbone were trained.
     pub reaches_backbone: bool,
-}
-
-/// Largest relative error between the bundle's descriptors and the training graph's.
-fn agreement(precision: Precision) -> f64 {
-    match precision {
-        Precision::Fp32 => 1e-4,
-        // Weights were rounded to half precision on their way into the file.
-        Precision::Fp16Storage | Precision::Fp16 | Precision::Int8 => 1e-2,
-    }
 }
 
 impl Finished<'_, '_> {
@@ -102,24 +91,18 @@ impl Finished<'_, '_> {
         if !self.reaches_backbone {
             draft.share_backbone(&arguments.model, base)?;
         }
-        let error = {
-            let preparation = base.preparation(self.settings.data.resolution);
-            let bundle = describer(&draft.folder())?;
-            self.objective.validator.disagreement(self.parameters, |image| bundle.of(image, &preparation))?
-        };
-        let most = agreement(base.precision);
-        if !error.is_finite() || error > most {
-            return Err(Error::Failed(format!(
-                "the bundle's descriptors differ from those of the training graph by {error:.1e} relative, more than {most:.0e}: it \
-                 was not written"
-            )));
-        }
+        let error = proof::agreement(
+            &draft,
+            &base.preparation(self.settings.data.resolution),
+            &self.objective.validator,
+            self.parameters,
+        )?;
         draft.describe(|manifest| {
             if self.adapter.is_none() {
                 manifest.adaptation = self.method.adaptation(None).unwrap_or(manifest.adaptation.clone());
             }
             manifest.matcher = base.matcher;
-            manifest.results = measurements(format_of(&self.settings.validation), &validation);
+            manifest.results = proof::measurements(format_of(&self.settings.validation), &validation);
         })?;
         let manifest = draft.finish()?;
         println!("{}: descriptors agree with the training graph to {error:.1e}", manifest.id);
@@ -137,41 +120,5 @@ fn described(method: &Method) -> String {
         Method::Finetune { blocks } => format!("the last {blocks} blocks"),
         Method::Lora(lora) => format!("LoRA of rank {} on {}", lora.rank, lora.targets.join(", ")),
         Method::Head(head) => format!("a bottleneck of {} channels over frozen descriptors", head.width),
-    }
-}
-
-fn measurements(dataset: &str, validation: &Validation) -> Vec<Measurement> {
-    let of = |average: &str, values: &[(f64, f64)]| -> Vec<Measurement> {
-        let one = |(alpha, value): &(f64, f64)| Measurement {
-            dataset: dataset.into(),
-            metric: format!("{average} PCK@{alpha:.2}"),
-            value: *value,
-            command: format!("homolog eval --dataset {dataset} --data DIR"),
-        };
-        values.iter().map(one).collect()
-    };
-    [of("per-image", &validation.per_image), of("per-point", &validation.per_point)].concat()
-}
-
-/// A bundle that is run.
-struct Described {
-    engine: Engine,
-    runtime: tokio::runtime::Runtime,
-}
-
-fn describer(folder: &Path) -> Result<Described, Error> {
-    let config = EngineConfig { provider: ProviderChoice::Cpu, workers: 1, threads: 0, queue: 1 };
-    let engine = Engine::start(&config, vec![Bundle::open(folder)?])?;
-    let runtime = tokio::runtime::Builder::new_current_thread().build();
-    Ok(Described { engine, runtime: runtime.map_err(|error| Error::Failed(error.to_string()))? })
-}
-
-impl Described {
-    fn of(&self, image: &Image, preparation: &Preparation) -> Result<Vec<f32>, Error> {
-        let bytes = std::fs::read(&image.path).map_err(Error::file(&image.path))?;
-        let photo = Photo::decode(&bytes, &DecodeLimits::default())?;
-        let (pixels, _) = preparation.prepare(&photo)?;
-        let model = self.engine.models().next().ok_or_else(|| Error::Failed("the bundle has no model".into()))?;
-        Ok(self.runtime.block_on(self.engine.describe(model, pixels))?.data().to_vec())
     }
 }

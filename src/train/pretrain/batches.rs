@@ -5,41 +5,51 @@ use homolog_core::{
     geometry::{Fit, FitMode, Point, Size},
     image::{Interpolation, Normalisation, Photo, prepare},
 };
-use homolog_synth::{Category, Frame, Rendered, Sample, Split, correspondences};
+use homolog_synth::{Category, Cells, Frame, Rendered, Sample, Split, correspondences};
 use rand::RngExt;
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
-/// What a step of pre-training sees.
+/// What pre-training sees.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Pictures {
     /// The seed of the pictures.
     pub seed: u64,
+    /// Points of a pair.
+    pub points: usize,
+    /// The extent of the cells whose prototypes tokens are drawn to, as a share of the object's.
+    pub cell: f32,
+    /// Steps that count as an epoch.
+    pub epoch: u64,
+    /// One after another; the last one lasts.
+    pub stages: Vec<Stage>,
+}
+
+/// Steps that see pictures of one kind: small and mild ones first, since a network that begins with nothing learns most from many
+/// of them and does not learn from strong variation.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Stage {
+    /// How many.
+    pub steps: u64,
     /// Side of a picture, px: a multiple of the patch.
     pub side: u32,
     /// Categories in a step, drawn anew for each.
     pub categories: usize,
     /// Instances of each.
     pub instances: usize,
-    /// Views of each instance: the picture, cut and tinted anew. All ordered pairs of different pictures of a category are trained on:
-    /// those of one instance are what a network learns first.
+    /// Views of each instance: the picture, cut and tinted anew. All ordered pairs of different pictures of a category are trained on.
     pub views: usize,
-    /// Points of a pair.
-    pub points: usize,
-    /// How much the first pictures vary, from 0 to 1.
-    pub mild: f32,
-    /// Steps after which they vary as the benchmark's do. A network that begins with nothing does not learn from strong variation:
-    /// its loss stays at chance.
-    pub curriculum: u64,
-    /// Steps that count as an epoch.
-    pub epoch: u64,
+    /// How much pictures vary at the stage's beginning and at its end, from 0 to 1, the benchmark's variation.
+    pub strength: [f32; 2],
 }
 
 /// See [`Pictures`].
 pub struct SynthBatches {
     pictures: Pictures,
-    fit: Fit,
+    patch: u32,
+    cells: Cells,
 }
 
 impl SynthBatches {
@@ -48,27 +58,60 @@ impl SynthBatches {
     /// # Errors
     /// [`Error::Setting`] when nothing can be made of the settings.
     pub fn new(pictures: Pictures, patch: u32) -> Result<SynthBatches, Error> {
-        let Pictures { side, categories, instances, views, points, epoch, .. } = pictures;
         let wrong = |field, reason: &str| Err(Error::Setting { field, reason: reason.into() });
-        if side == 0 || !side.is_multiple_of(patch) {
-            return wrong("pictures.side", &format!("{side} is not a multiple of the patch, {patch}"));
+        if pictures.points == 0 || pictures.epoch == 0 || !(pictures.cell > 0.0 && pictures.cell <= 1.0) {
+            return wrong("pictures", "a pair has a point, an epoch a step, and a cell an extent above 0 and up to 1");
         }
-        if !(1..=Category::ALL.len()).contains(&categories) {
-            return wrong("pictures.categories", &format!("there are {}", Category::ALL.len()));
+        if pictures.stages.is_empty() {
+            return wrong("pictures.stages", "at least one");
         }
-        if instances * views < 2 || points == 0 || epoch == 0 {
-            return wrong("pictures", "a pair has two pictures and a point, an epoch a step");
+        for Stage { side, categories, instances, views, .. } in &pictures.stages {
+            if *side == 0 || !side.is_multiple_of(patch) {
+                return wrong("pictures.stages.side", &format!("{side} is not a multiple of the patch, {patch}"));
+            }
+            if !(1..=Category::ALL.len()).contains(categories) {
+                return wrong("pictures.stages.categories", &format!("there are {}", Category::ALL.len()));
+            }
+            if instances * views < 2 {
+                return wrong("pictures.stages", "a pair has two pictures");
+            }
         }
-        let fit = Fit::new(FitMode::Squash, Size::new(side, side), side, patch)
-            .map_err(|error| Error::Compute(error.into()))?;
-        Ok(SynthBatches { pictures, fit })
+        let cells = Cells::new(pictures.cell);
+        Ok(SynthBatches { pictures, patch, cells })
     }
 
-    /// How much the pictures of a step vary.
-    fn strength(&self, step: u64) -> f32 {
-        let Pictures { mild, curriculum, .. } = self.pictures;
-        let share = (step as f32 / curriculum.max(1) as f32).min(1.0);
-        mild + (1.0 - mild) * share
+    /// Classes of tokens: what is no object is the first.
+    pub fn classes(&self) -> usize {
+        self.cells.count() + 1
+    }
+
+    /// The stage of a step and how much pictures vary in it.
+    fn stage(&self, step: u64) -> (&Stage, f32) {
+        let mut first = 0;
+        let stages = &self.pictures.stages;
+        for (index, stage) in stages.iter().enumerate() {
+            if step < first + stage.steps || index + 1 == stages.len() {
+                let share = ((step - first) as f32 / stage.steps.max(1) as f32).min(1.0);
+                let [from, to] = stage.strength;
+                return (stage, from + (to - from) * share);
+            }
+            first += stage.steps;
+        }
+        (&stages[0], stages[0].strength[0])
+    }
+
+    /// What each token shows at its centre.
+    fn classes_of(&self, picture: &Rendered, fit: &Fit) -> Vec<Option<u32>> {
+        let (grid, patch) = (fit.grid(), self.patch as usize);
+        let at = |token: usize| {
+            let (row, column) = (token / grid.width, token % grid.width);
+            let pixel = (row * patch + patch / 2) * picture.width as usize + column * patch + patch / 2;
+            match picture.semantic.get(pixel).copied().flatten() {
+                None => Some(0),
+                Some(semantic) => Some(self.cells.of(picture.category, semantic)? as u32 + 1),
+            }
+        };
+        (0..grid.len()).map(at).collect()
     }
 }
 
@@ -78,26 +121,34 @@ impl Batches for SynthBatches {
     }
 
     fn batch(&self, step: u64) -> Result<Vec<Batch>, Error> {
-        let Pictures { seed, side, categories, instances, views, points, .. } = self.pictures;
+        let Pictures { seed, points, .. } = self.pictures;
+        let (&Stage { side, categories, instances, views, .. }, strength) = self.stage(step);
+        let fit = Fit::new(FitMode::Squash, Size::new(side, side), side, self.patch)
+            .map_err(|error| Error::Compute(error.into()))?;
         let count = instances * views;
         let mut random = random::stream("pictures", &[seed, step]);
         let mut left = Category::ALL.to_vec();
         let chosen: Vec<Category> =
             (0..categories).map(|_| left.swap_remove(random.random_range(0..left.len()))).collect();
-        let strength = self.strength(step);
+        let objects: Vec<Rendered> = (0..categories * instances)
+            .into_par_iter()
+            .map(|place| {
+                let index = step * instances as u64 + (place % instances) as u64;
+                let sample = Sample { category: chosen[place / instances], split: Split::Trn, index, seed, strength };
+                sample.render(Frame::Exact { width: side, height: side })
+            })
+            .collect();
         let rendered: Vec<Rendered> = (0..categories * count)
             .into_par_iter()
             .map(|place| {
-                let index = step * instances as u64 + (place % count / views) as u64;
-                let sample = Sample { category: chosen[place / count], split: Split::Trn, index, seed, strength };
-                let picture = sample.render(Frame::Exact { width: side, height: side });
+                let picture = objects[place / views].clone();
                 view(picture, strength, &mut random::stream("view", &[seed, step, place as u64]))
             })
             .collect();
         let mut pairs = Vec::new();
         for (source, target) in ordered(categories, count) {
             let found = correspondences(&rendered[source], &rendered[target], points, &mut random);
-            let token = |[x, y]: [f32; 2]| self.fit.to_token(Point::new(x.into(), y.into()));
+            let token = |[x, y]: [f32; 2]| fit.to_token(Point::new(x.into(), y.into()));
             let points: Vec<PointPair> =
                 found.iter().map(|(a, b)| PointPair { source: token(*a), target: token(*b) }).collect();
             if !points.is_empty() {
@@ -106,14 +157,15 @@ impl Batches for SynthBatches {
         }
         let share = (pairs.len().max(1) as f32).recip();
         pairs.iter_mut().for_each(|pair| pair.weight = share);
+        let classes = rendered.iter().flat_map(|picture| self.classes_of(picture, &fit)).collect();
         let mut inputs = Vec::with_capacity(rendered.len() * 3 * (side * side) as usize);
         for picture in rendered {
             let photo = Photo::from_rgb(Size::new(side, side), picture.rgb);
             let pixels =
-                photo.and_then(|photo| prepare(&photo, &self.fit, Interpolation::Bicubic, &Normalisation::IMAGENET));
+                photo.and_then(|photo| prepare(&photo, &fit, Interpolation::Bicubic, &Normalisation::IMAGENET));
             inputs.extend_from_slice(pixels.map_err(|error| Error::Compute(error.into()))?.data());
         }
-        Ok(vec![Batch { images: categories * count, inputs, grid: self.fit.grid(), pairs }])
+        Ok(vec![Batch { images: categories * count, inputs, grid: fit.grid(), pairs, classes }])
     }
 }
 

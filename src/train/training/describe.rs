@@ -59,7 +59,7 @@ impl Describer {
         let mut inputs = vec![step::fed(self.input, shape, data)?];
         let sides = Tensor::from_array(([2usize], vec![grid.height as i64, grid.width as i64]));
         inputs.push(("grid".into(), sides.map_err(step::compute)?.into()));
-        for parameter in parameters.iter().filter(|parameter| parameter.name != super::loss::LOGIT_SCALE) {
+        for parameter in parameters.iter().filter(|parameter| !super::loss::owns(&parameter.name)) {
             inputs.push(step::fed(&parameter.name, &parameter.shape, &parameter.data)?);
         }
         let outputs = self.session.run(inputs).map_err(step::compute)?;

@@ -79,5 +79,15 @@ pub fn pairs(batch: &Batch, losses: &Losses) -> Result<Vec<Fed>, Error> {
             points().for_each(|(pair, _, row)| data[row * most + row % most] = pair.weight / pair.points.len() as f32);
         });
     }
+    if losses.prototypes > 0.0 {
+        let known = batch.classes.iter().filter(|class| class.is_some()).count();
+        let share = (known.max(1) as f32).recip();
+        fill(input::CLASS, &[batch.classes.len(), 1], 0.0, &mut |data| {
+            data.iter_mut().zip(&batch.classes).for_each(|(value, class)| *value = class.unwrap_or_default() as f32);
+        });
+        fill(input::SHARE, &[batch.classes.len(), 1], 0.0, &mut |data| {
+            data.iter_mut().zip(&batch.classes).for_each(|(value, class)| *value = class.map_or(0.0, |_| share));
+        });
+    }
     Ok(fed)
 }

@@ -32,6 +32,8 @@ pub struct Design<'a> {
     pub losses: &'a Losses,
     /// The grid of every image.
     pub grid: Grid,
+    /// Classes that tokens are labelled with; 0 where they are not.
+    pub classes: usize,
 }
 
 impl Design<'_> {
@@ -88,11 +90,12 @@ impl TrainingGraph {
         let dropouts = lora
             .map(|module| Ok((module.clone(), weights.get(&format!("{module}.weight"))?.shape[1])))
             .collect::<Result<_, homolog_backbone::Error>>()?;
-        let written = TrainingGraph::over(graph, folder, &descriptors, channels, design.grid, design.losses)?;
+        let Design { grid, losses, classes, .. } = *design;
+        let written = TrainingGraph::over(graph, folder, (&descriptors, channels), grid, losses, classes)?;
         Ok(TrainingGraph { dropouts, ..written })
     }
 
-    /// Adds the losses over `descriptors [images, h, w, channels]` and the gradients of what `graph`, begun as `training` in
+    /// Adds the losses over `descriptors [images, h, w, channels]` (with `channels`) and the gradients of what `graph`, begun as `training` in
     /// `folder`, has declared for trained, and writes it.
     ///
     /// # Errors
@@ -100,13 +103,13 @@ impl TrainingGraph {
     pub fn over(
         mut graph: GraphBuilder,
         folder: &Path,
-        descriptors: &str,
-        channels: usize,
+        (descriptors, channels): (&str, usize),
         grid: Grid,
         losses: &Losses,
+        classes: usize,
     ) -> Result<TrainingGraph, Error> {
         let extent = grid.height.max(grid.width);
-        let emitted = loss::emit(&mut graph, descriptors, channels, extent, losses)?;
+        let emitted = loss::emit(&mut graph, descriptors, channels, extent, losses, classes)?;
         let parameters = graph.parameters().to_vec();
         let names: Vec<String> = parameters.iter().map(|(name, _)| name.clone()).collect();
         let found = gradients(&mut graph, &emitted.loss, &names)?;

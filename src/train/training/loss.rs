@@ -1,7 +1,10 @@
 //! The losses, as a part of the training graph.
 //!
 //! All begin with descriptors `D [images, h, w, channels]` and pairs of points. The query of a point is read from the raw map of
-//! its source by bilinear weights, and then brought to length one, as a match is made; so are the tokens of the target.
+//! its source by bilinear weights, and then brought to length one, as a match is made; so are the tokens of the target. One loss
+//! is of tokens rather than of pairs: [`prototypes`].
+
+mod prototypes;
 
 use homolog_adapt::Losses;
 use homolog_backbone::{
@@ -16,6 +19,13 @@ const NORM_EPSILON: f32 = 1e-12;
 const DISTANCE_EPSILON: f32 = 1e-6;
 /// The parameter of the contrastive loss: the logarithm of what cosines are multiplied with.
 pub const LOGIT_SCALE: &str = "logit_scale";
+/// The parameter of the loss over prototypes, `[classes, channels]`.
+pub const PROTOTYPES: &str = "prototypes";
+
+/// Whether a parameter is the losses' own: no descriptor depends on it.
+pub fn owns(parameter: &str) -> bool {
+    [LOGIT_SCALE, PROTOTYPES].contains(&parameter)
+}
 
 /// Names of the graph's inputs beside those of the network; P pairs of at most K points among I images, T tokens an image.
 pub mod input {
@@ -39,6 +49,10 @@ pub mod input {
     pub const MASK: &str = "mask";
     /// `[P, K, K]`: the points' shares on the diagonal.
     pub const DIAGONAL: &str = "diagonal";
+    /// `[I · T, 1]`: the class of each token.
+    pub const CLASS: &str = "class";
+    /// `[I · T, 1]`: a token's share of the loss, zero where its class is not known.
+    pub const SHARE: &str = "share";
 }
 
 /// What the losses come to: `loss` and each that has a weight, by its name.
@@ -47,13 +61,14 @@ pub(super) struct Emitted {
     pub parts: Vec<(&'static str, Value)>,
 }
 
-/// Emits the losses that have a weight. `extent` is the longer side of the grid, in tokens.
+/// Emits the losses that have a weight. `extent` is the longer side of the grid, in tokens; `classes` those of the labels.
 pub(super) fn emit(
     graph: &mut GraphBuilder,
     descriptors: &str,
     channels: usize,
     extent: usize,
     losses: &Losses,
+    classes: usize,
 ) -> Result<Emitted, Error> {
     let mut pairs = Pairs::new(graph, descriptors, channels);
     let mut parts = Vec::new();
@@ -66,6 +81,10 @@ pub(super) fn emit(
     }
     if losses.contrastive > 0.0 {
         parts.push(("contrastive", pairs.contrastive(losses.logit_scale)?, losses.contrastive));
+    }
+    if losses.prototypes > 0.0 {
+        let loss = prototypes::emit(&mut pairs, descriptors, classes, losses.prototype_temperature)?;
+        parts.push(("prototypes", loss, losses.prototypes));
     }
     let mut sum: Option<Value> = None;
     for (_, part, weight) in &parts {

@@ -76,6 +76,7 @@ impl Batches for Noise {
             inputs: (0..SIZE).map(|_| unit(&mut noise)).collect(),
             grid: Grid { height: 1, width: 1 },
             pairs: Vec::new(),
+            classes: Vec::new(),
         };
         Ok(vec![one(), one()])
     }

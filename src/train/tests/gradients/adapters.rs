@@ -40,6 +40,7 @@ fn assert_adapter(name: &str, file: &str) {
         adapter: Some(&adapter),
         losses: &LOSSES,
         grid: batch.grid,
+        classes: 0,
     };
     let folder = tempfile::tempdir().unwrap();
     let graph = TrainingGraph::write(folder.path(), &tiny.weights(), &design).unwrap();

@@ -22,8 +22,16 @@ fn assert_trained(tiny: &Tiny, prefix: &str, feature: Feature, frozen: Option<us
     let input = if frozen.is_some() { Input::Tokens } else { Input::Image { patch: 14 } };
     let batch = batch(&tiny.golden, grid, inputs);
     let trained = Trained { weights: expected.iter().map(|(name, _)| name.clone()).collect(), lora: None };
-    let design =
-        Design { family: tiny.family, frozen, feature, trained, adapter: None, losses: &TOTAL, grid: batch.grid };
+    let design = Design {
+        family: tiny.family,
+        frozen,
+        feature,
+        trained,
+        adapter: None,
+        losses: &TOTAL,
+        grid: batch.grid,
+        classes: 0,
+    };
     let folder = tempfile::tempdir().unwrap();
     let graph = TrainingGraph::write(folder.path(), &tiny.weights(), &design).unwrap();
     let mut course = Course::new(graph, TOTAL, input, batch, &[]);

@@ -142,7 +142,7 @@ pub fn batch(golden: &Checkpoint, grid: Option<Grid>, inputs: Vec<f32>) -> Batch
             .collect(),
     });
     let grid = grid.unwrap_or_else(|| Grid::new(size[0] as usize, size[1] as usize));
-    Batch { images: 3, inputs, grid, pairs: pairs.collect() }
+    Batch { images: 3, inputs, grid, pairs: pairs.collect(), classes: Vec::new() }
 }
 
 /// Ours of a tensor of the official naming: q, k and v apart, and so the halves of DINOv2's `w12`.

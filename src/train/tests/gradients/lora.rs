@@ -33,6 +33,7 @@ fn assert_adapted(tiny: &Tiny, feature: Feature, blocks: &str, frozen: usize) {
         adapter: None,
         losses: &TOTAL,
         grid: batch.grid,
+        classes: 0,
     };
     let folder = tempfile::tempdir().unwrap();
     let graph = TrainingGraph::write(folder.path(), &tiny.weights(), &design).unwrap();

@@ -29,7 +29,7 @@ fn assert_loss(name: &str, losses: Losses) {
     graph.input("tokens", data_type::FLOAT, &[("images", -1), ("tokens", -1), ("width", 1)]);
     graph.input("grid", data_type::INT64, &[("axes", 2)]);
     let value = graph.parameter("descriptors", &descriptors);
-    let graph = TrainingGraph::over(graph, folder.path(), &value, channels, batch.grid, &losses).unwrap();
+    let graph = TrainingGraph::over(graph, folder.path(), (&value, channels), batch.grid, &losses, 0).unwrap();
     let mut course = Course::new(graph, losses.clone(), Input::Tokens, batch, &[]);
 
     let found = course.run();
