@@ -12,7 +12,7 @@ TEST_PYTHON := HOMOLOG_PYTHON='$(PYTHON)' PYTHONPATH='$(CURDIR)/.cache/python'
 
 HAS_POSTGRES := command -v initdb >/dev/null || ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1
 
-.PHONY: run test setup packages postgres lint bench reference demo parity parity-published pck-published openapi help
+.PHONY: run test setup packages postgres lint bench bench-train reference train-demo study parity parity-published pck-published openapi help
 
 help:
 	@echo 'make run        fetch ONNX Runtime, build, serve the demo bundle on $(LISTEN)'
@@ -25,7 +25,9 @@ help:
 	@echo 'make parity-published  the released DINOv3 weights (HOMOLOG_DINOV3=FILE) against the published values'
 	@echo 'make pck-published     the released DINOv2 weights (HOMOLOG_DINOV2=FILE) on PF-WILLOW against a public run'
 	@echo 'make reference  make tests/golden again with PyTorch and transformers'
-	@echo 'make demo       make models/demo again from its seed'
+	@echo 'make train-demo train models/demo again, from nothing, in about two hours'
+	@echo 'make study      the adaptations of the literature over the demo, on a synthetic benchmark'
+	@echo 'make bench-train   training against PyTorch: times and memory, as ratios'
 	@echo 'make openapi    write openapi/openapi.json again'
 
 setup:
@@ -66,13 +68,29 @@ reference: .venv/stamp
 	.venv/bin/python tests/reference/make_golden_sam.py
 	.venv/bin/python tests/reference/make_heads.py
 	.venv/bin/python tests/reference/make_golden_training.py
+	.venv/bin/python tests/reference/make_golden_prototypes.py
 	.venv/bin/python tests/reference/make_golden_optimiser.py
 	.venv/bin/python tests/reference/make_images.py
 	.venv/bin/python tests/reference/make_examples.py
 
-demo:
-	rm -rf models/demo
-	$(CARGO) run --release --package homolog-train -- demo --out models/demo
+# Two hours on two cores; a run that was stopped goes on. PF-WILLOW is measured where it is: HOMOLOG_WILLOW=FOLDER.
+HOMOLOG_WILLOW ?= ../shared/data/pf-willow
+train-demo: setup
+	$(CARGO) build --release --workspace
+	test -d .cache/train-demo/test || target/release/homolog-train synth --out .cache/train-demo/test --seed 3 --images 0,0,25 --pairs 0,0,70
+	rm -rf .cache/train-demo/demo
+	target/release/homolog-train pretrain --config src/train/recipes/demo.toml --run .cache/train-demo/run --resume \
+		--out .cache/train-demo/demo --measure spair71k:test@.cache/train-demo/test \
+		$(if $(wildcard $(HOMOLOG_WILLOW)),--measure pf-willow@$(HOMOLOG_WILLOW))
+	rm -rf models/demo && cp -r .cache/train-demo/demo models/demo
+
+study: setup
+	$(CARGO) build --release --workspace
+	$(PYTHON) src/train/study.py
+
+bench-train: setup .venv/stamp
+	$(CARGO) build --release --workspace
+	.venv/bin/python tests/reference/bench_table.py
 
 bench: setup
 	$(CARGO) build --release --workspace

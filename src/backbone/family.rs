@@ -1,7 +1,7 @@
 //! The families of networks, and what each can do: its sizes, how its checkpoints are read, and its two graphs.
 
 use crate::{
-    Error, Weights,
+    Error, Source, Weights,
     checkpoint::Checkpoint,
     dinov2, dinov3,
     onnx::{GraphBuilder, Value},
@@ -100,6 +100,15 @@ impl Family {
             Family::DinoV2(config) => dinov2::original_shapes(config),
             Family::DinoV3(config) => dinov3::original_shapes(config),
             Family::Sam(config) => sam::original_shapes(config),
+        }
+    }
+
+    /// Where each weight lies in the files on Hugging Face, by our names.
+    pub(crate) fn hub(&self) -> BTreeMap<String, Source> {
+        match self {
+            Family::DinoV2(config) => dinov2::hub(config),
+            Family::DinoV3(config) => dinov3::hub(config),
+            Family::Sam(config) => sam::hub(config),
         }
     }
 

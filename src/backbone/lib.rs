@@ -9,6 +9,7 @@
 //!   rather than parts, taken out of descriptors;
 //! - [`Quantised`]: products of 8-bit integers;
 //! - [`Trained`], [`gradients`]: graphs whose weights are inputs, and the gradients of what they give;
+//! - [`Lora`], [`peft`]: low-rank matrices, merged and in files of their own;
 //! - [`unpack()`]: a bundle's weights as a checkpoint again;
 //! - [`export`]: checkpoint in, bundle folder out;
 //! - [`random`]: checkpoints of random weights, for the demo bundle and for tests.
@@ -28,6 +29,7 @@ mod family;
 mod gradient;
 mod lora;
 pub mod onnx;
+pub mod peft;
 mod quantise;
 pub mod random;
 mod resample;

@@ -45,5 +45,5 @@ pub fn run(arguments: AddArgs) -> Result<Manifest, Error> {
         None => pull::fetch(&network, &arguments.fetch)?,
     };
     let (network, weights) = (arguments.network, Some(weights));
-    export::run(&ExportArgs { network, weights, random: None, out, bundle: arguments.bundle })
+    export::run(&ExportArgs { network, weights, random: None, lora: None, out, bundle: arguments.bundle })
 }

@@ -7,10 +7,10 @@ use homolog_backbone::{
     catalog::{self, Network},
     checkpoint::Checkpoint,
     export::{Draft, Options, Step},
-    random,
+    peft, random,
 };
 use homolog_core::{
-    bundle::{self, AdapterProvenance, Feature, Manifest, Precision, Provenance},
+    bundle::{self, Adaptation, AdapterProvenance, Feature, LoraTarget, Manifest, Precision, Provenance},
     geometry::FitMode,
 };
 use std::{
@@ -33,6 +33,10 @@ pub struct ExportArgs {
     /// The bundle folder to write; its name becomes the model's id.
     #[arg(long)]
     pub out: PathBuf,
+    /// Low-rank matrices to merge into the weights: the folder `adapter` of a run of `homolog-train lora`, or one of PEFT's for this
+    /// network.
+    #[arg(long, value_name = "FOLDER")]
+    pub lora: Option<PathBuf>,
     /// What the bundle is to be.
     #[command(flatten)]
     pub bundle: BundleArgs,
@@ -156,6 +160,12 @@ pub fn run(arguments: &ExportArgs) -> Result<Manifest, Error> {
         let feature = bundle.feature.map_or(usual_feature, Feature::from);
         adapter = Some(Adapter::open(&Checkpoint::open(path)?, network.family.channels(feature))?);
     }
+    let (mut checkpoint, mut adaptation) = (checkpoint, None);
+    if let Some(folder) = &arguments.lora {
+        let merged = merged(&network, &checkpoint, folder)?;
+        (checkpoint, adaptation) = (merged.0, Some(merged.1));
+        description = format!("{description} The low-rank matrices of {} are merged into it.", file_name(folder));
+    }
     if let Some(directions) = bundle.debias {
         description = format!("{description} {directions} directions that tell of position were taken out.");
     }
@@ -170,7 +180,25 @@ pub fn run(arguments: &ExportArgs) -> Result<Manifest, Error> {
         provenance,
         adapter,
     };
-    write(&network, &checkpoint, &arguments.out, &options, bundle.debias)
+    write(&network, &checkpoint, &arguments.out, &options, bundle.debias, adaptation)
+}
+
+/// A checkpoint with the low-rank matrices in `folder` merged into it.
+fn merged(network: &Network, checkpoint: &Checkpoint, folder: &Path) -> Result<(Checkpoint, Adaptation), Error> {
+    let (lora, matrices) = peft::load(folder, &network.family)?;
+    let weights = network.family.resolve(checkpoint, network.name)?;
+    let merged = lora.merged(&weights, &matrices)?;
+    let adapts = |part: &str| lora.modules.iter().any(|module| module.contains(part));
+    let parts = [
+        (LoraTarget::Q, ".q"),
+        (LoraTarget::K, ".k"),
+        (LoraTarget::V, ".v"),
+        (LoraTarget::Proj, ".proj"),
+        (LoraTarget::Mlp, ".mlp."),
+    ];
+    let targets = parts.into_iter().filter(|(_, part)| adapts(part)).map(|(target, _)| target).collect();
+    let adaptation = Adaptation::Lora { rank: lora.rank, alpha: lora.alpha, targets };
+    Ok((Checkpoint::from_tensors(weights.with(merged)?.checkpoint()?), adaptation))
 }
 
 /// Tells whether the adapter in `path` is a published one, and notes in `provenance` where it comes from.
@@ -192,35 +220,13 @@ fn published(
     Ok(public)
 }
 
-/// Writes the demo bundle: the demo network with random weights of a fixed seed.
-///
-/// # Errors
-/// Whatever writing meets.
-pub fn demo(out: &Path, seed: u64) -> Result<Manifest, Error> {
-    let network = catalog::DEMO;
-    let options = Options {
-        split: None,
-        feature: network.feature,
-        precision: Precision::Fp16Storage,
-        fit: FitMode::Squash,
-        resolutions: vec![112, 224, 336, 448],
-        default_resolution: Some(336),
-        description:
-            "A small DINOv2-shaped network with random weights: it shows the service at work and finds look-alike \
-                      colours and edges, not parts. Its accuracy means nothing."
-                .into(),
-        provenance: random_provenance(&network, seed),
-        adapter: None,
-    };
-    write(&network, &random::weights(&network.family, seed), out, &options, None)
-}
-
 fn write(
     network: &Network,
     checkpoint: &Checkpoint,
     out: &Path,
     options: &Options,
     debias: Option<NonZeroUsize>,
+    adaptation: Option<Adaptation>,
 ) -> Result<Manifest, Error> {
     let bar = progress::weights();
     let made = || -> Result<Manifest, Error> {
@@ -236,6 +242,9 @@ fn write(
         if let Some(directions) = debias {
             bar.set_message("finding what position does to the descriptors");
             debias::apply(&mut draft, directions)?;
+        }
+        if let Some(adaptation) = adaptation {
+            draft.describe(|manifest| manifest.adaptation = adaptation)?;
         }
         Ok(draft.finish()?)
     };

@@ -56,7 +56,7 @@ pub enum Error {
     },
     /// A network without official weights.
     #[error(
-        "{network} has no official weights to download: homolog-train demo makes its bundle, and --url fetches a file of yours"
+        "{network} has no official weights to download: homolog-train pretrain trains it, and --url fetches a file of yours"
     )]
     NoWeights {
         /// The network.

@@ -13,7 +13,6 @@ use homolog_train::{
     verify::{self, VerifyArgs},
 };
 use std::{
-    path::PathBuf,
     process::ExitCode,
     sync::atomic::{AtomicBool, Ordering},
 };
@@ -64,15 +63,6 @@ enum Command {
     Pretrain(PretrainArgs),
     /// Write a synthetic benchmark in SPair-71k's layout.
     Synth(SynthArgs),
-    /// Write the demo bundle: a small network with random weights of a fixed seed.
-    Demo {
-        /// The bundle folder to write.
-        #[arg(long, default_value = "models/demo")]
-        out: PathBuf,
-        /// The seed.
-        #[arg(long, default_value_t = 0)]
-        seed: u64,
-    },
 }
 
 fn main() -> ExitCode {
@@ -127,7 +117,6 @@ fn run(command: Command) -> Result<(), Error> {
             );
         }
         Command::Export(arguments) => report(&export::run(&arguments)?),
-        Command::Demo { out, seed } => report(&export::demo(&out, seed)?),
         Command::Synth(arguments) => {
             if let Some(summary) = synth::run(&arguments)? {
                 println!("{summary}");

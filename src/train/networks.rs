@@ -39,7 +39,7 @@ fn row(network: &Network) -> [String; 10] {
         match network.origin {
             Origin::Url { url, .. } => url.to_owned(),
             Origin::Gated { ask } => format!("on request: {}", ask.join(" or ")),
-            Origin::None => "homolog-train demo".into(),
+            Origin::None => "homolog-train pretrain".into(),
         },
     ]
 }

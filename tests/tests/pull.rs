@@ -312,7 +312,7 @@ fn a_gated_network_says_where_to_ask_and_what_to_do_then() {
 
 #[test]
 fn the_demo_network_has_nothing_to_pull() {
-    assert_refused(&train(["pull", "dinov2-demo14"]), &["no official weights", "homolog-train demo"]);
+    assert_refused(&train(["pull", "dinov2-demo14"]), &["no official weights", "homolog-train pretrain"]);
 }
 
 #[test]

@@ -6,6 +6,7 @@ mod naming;
 mod rope;
 
 pub use graph::{backbone, head};
+pub(crate) use naming::hub;
 pub use naming::{original_shapes, resolve};
 
 use crate::{Error, Mlp};

@@ -25,6 +25,11 @@ pub fn original_shapes(config: &Config) -> BTreeMap<String, Vec<usize>> {
     sources(config, Naming::Original).into_values().map(|source| (source.name, source.shape)).collect()
 }
 
+/// Where each weight lies in the files on Hugging Face.
+pub(crate) fn hub(config: &Config) -> BTreeMap<String, Source> {
+    sources(config, Naming::HuggingFace)
+}
+
 /// Finds out which naming the checkpoint uses, and under which prefix, and checks that every tensor of the network is there.
 ///
 /// # Errors

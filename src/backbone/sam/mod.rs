@@ -10,6 +10,7 @@ mod position;
 mod window;
 
 pub use graph::{backbone, head};
+pub(crate) use naming::hub;
 pub use naming::{original_shapes, resolve};
 
 use crate::Error;

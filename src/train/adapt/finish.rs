@@ -11,6 +11,7 @@ use homolog_backbone::{
     catalog::Network,
     checkpoint::{Checkpoint, Tensor},
     export::{Draft, Options},
+    peft,
 };
 use homolog_core::bundle::{Bundle, Manifest, Provenance};
 use std::collections::BTreeMap;
@@ -56,6 +57,8 @@ impl Finished<'_, '_> {
             .map(|(name, tensor)| (name.clone(), tensor.clone()))
             .collect();
         if let Some(lora) = self.method.trained(&weights, self.base.manifest())?.trained.lora {
+            let folder = arguments.run.join("adapter");
+            peft::save(&folder, self.network.name, &self.network.family, &lora, self.method.dropout(), &tensors)?;
             let merged = lora.merged(&weights, &tensors)?;
             weights = weights.with(merged)?;
         }

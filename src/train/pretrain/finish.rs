@@ -43,8 +43,9 @@ impl Finished<'_, '_> {
     ) -> Result<Manifest, Error> {
         let Finished { recipe, network, weights, parameters } = self;
         let trained = parameters.iter().filter(|one| weights.has(&one.name));
-        let trained =
-            trained.map(|one| (one.name.clone(), Tensor { shape: one.shape.clone(), data: one.data.clone() })).collect();
+        let trained = trained
+            .map(|one| (one.name.clone(), Tensor { shape: one.shape.clone(), data: one.data.clone() }))
+            .collect();
         let checkpoint = Checkpoint::from_tensors(weights.with(trained)?.checkpoint()?);
         let bundle = &recipe.bundle;
         let options = Options {

@@ -12,7 +12,7 @@ use homolog_core::{
 };
 use std::path::{Path, PathBuf};
 
-/// The weighted sum of all three losses; constants as in `definitions.json`.
+/// The weighted sum of the three losses of pairs; constants as in `definitions.json`.
 pub const TOTAL: Losses = Losses {
     cross_entropy: 1.0,
     soft_argmax: 0.5,
@@ -22,6 +22,9 @@ pub const TOTAL: Losses = Losses {
     kernel: 7,
     sigma: 1.5,
     logit_scale: 14.285_714,
+    // a loss of tokens, with golden tensors of its own
+    prototypes: 0.0,
+    prototype_temperature: 0.05,
 };
 
 pub const DINOV2: dinov2::Config = dinov2::Config {
