@@ -175,6 +175,8 @@ pub struct ModelSummary {
     pub default: bool,
     /// The network, say `dinov2-vitb14`.
     pub backbone: String,
+    /// Other models on the very same backbone, which is in memory once for all of them.
+    pub shares_backbone_with: Vec<String>,
     /// Sides of the input that may be asked for, px.
     pub resolutions: Vec<u32>,
     /// The side when none is asked for, px.
@@ -214,6 +216,12 @@ impl ModelList {
                 description: manifest.description.clone(),
                 default: is_default(app, model),
                 backbone: manifest.backbone.name.clone(),
+                shares_backbone_with: engine
+                    .models()
+                    .filter(|other| other.backbone_key() == model.backbone_key())
+                    .map(|other| other.manifest().id.clone())
+                    .filter(|id| *id != manifest.id)
+                    .collect(),
                 resolutions: manifest.resolutions.clone(),
                 default_resolution: manifest.default_resolution,
                 matcher: manifest.matcher,
