@@ -1,6 +1,7 @@
 //! `homolog-train finetune`, `lora` and `head`: a bundle in, an adapted bundle out. The three differ in what is trained
 //! ([`method`]); tokens of the frozen blocks ([`frozen`]), the run and the export ([`finish`]) are the same.
 
+mod estimate;
 mod finish;
 mod frozen;
 mod method;
@@ -32,7 +33,6 @@ use homolog_core::{
     features::Dtype,
     matching::{self, Matcher},
 };
-use homolog_engine::ProviderChoice;
 use homolog_eval::{
     Dataset,
     dataset::Image,
@@ -82,7 +82,16 @@ pub fn run(arguments: &AdaptArgs, method: &Method, cancel: &AtomicBool) -> Resul
         dtype: if settings.data.half_tokens { Dtype::F16 } else { Dtype::F32 },
     };
     if arguments.dry_run {
-        settings::estimate(arguments, &design, &weights, &order, &spec, settings.data.flip > 0.0, &validation)?;
+        let planned = estimate::Planned {
+            settings: &settings,
+            design: &design,
+            weights: &weights,
+            order: &order,
+            spec: &spec,
+            validation: &validation,
+            dropout: method.dropout(),
+        };
+        planned.print(arguments)?;
         return Ok(None);
     }
     let folder = Folder::open(&arguments.run, &settings)?;
@@ -92,7 +101,7 @@ pub fn run(arguments: &AdaptArgs, method: &Method, cancel: &AtomicBool) -> Resul
     let mut parameters: Parameters = objective::parameters(&graph.parameters);
     method.begin(&mut parameters, settings.training.seed);
 
-    let source = Arc::new(Frozen::new(&graphs, &weights, &design, preparation, arguments.threads)?);
+    let source = Arc::new(Frozen::new(&graphs, &weights, &design, preparation, arguments)?);
     let notice = Box::new(|sentence: &str| tracing::warn!("{sentence}"));
     let mut cache = TokenCache::open(spec.clone(), arguments.cache(), source.clone(), notice)?;
     let flips = settings.data.flip > 0.0;
@@ -100,7 +109,7 @@ pub fn run(arguments: &AdaptArgs, method: &Method, cancel: &AtomicBool) -> Resul
         samples.views(flips).into_iter().map(|view| (samples.path(view.image), view.flipped)).collect();
     crate::progress::views(|progress| cache.prepare(views, progress))?;
 
-    let provider = ProviderChoice::Cpu;
+    let provider = arguments.provider;
     let step = Step::load(graph, losses.clone(), Input::Tokens, method.dropout(), provider, arguments.threads)?;
     let describer = Describer::new(&graphs, &weights, &design, provider, arguments.threads)?;
     let channels = adapter.as_ref().map_or(network.family.channels(feature), Adapter::output);

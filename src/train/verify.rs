@@ -17,6 +17,7 @@ use golden::Golden;
 use homolog_core::bundle::{Bundle, Manifest, Precision};
 use homolog_engine::ProviderChoice;
 use runs::Runs;
+pub(crate) use runs::peak_rss_mib;
 use serde::Serialize;
 use serde_json::{Value, json};
 use std::{num::NonZeroUsize, path::PathBuf};

@@ -1,5 +1,6 @@
 //! The frozen blocks, run by ONNX Runtime.
 
+use super::AdaptArgs;
 use crate::{Error, training::graph::Design};
 use homolog_adapt::data::{TokenSource, Tokens};
 use homolog_backbone::{Weights, onnx::GraphBuilder};
@@ -7,7 +8,6 @@ use homolog_core::{
     bundle::{Precision, Preparation},
     image::{DecodeLimits, Photo},
 };
-use homolog_engine::ProviderChoice;
 use ort::{session::Session, value::TensorRef};
 use std::{
     collections::HashMap,
@@ -31,12 +31,12 @@ impl Frozen {
         weights: &Weights,
         design: &Design,
         preparation: Preparation,
-        threads: usize,
+        arguments: &AdaptArgs,
     ) -> Result<Frozen, Error> {
         let mut graph = GraphBuilder::create(folder, "frozen", Precision::Fp32)?;
         design.family.backbone(&mut graph, weights, design.frozen.unwrap_or_default())?;
         graph.finish()?;
-        let session = homolog_engine::graph(&folder.join("frozen.onnx"), ProviderChoice::Cpu, threads)?;
+        let session = homolog_engine::graph(&folder.join("frozen.onnx"), arguments.provider, arguments.threads)?;
         Ok(Frozen { session: Mutex::new(session), preparation })
     }
 }

@@ -1,21 +1,17 @@
 //! What a run of adaptation is asked to do, and what it would take.
 
 use super::Method;
-use crate::{
-    Error,
-    progress::megabytes,
-    training::graph::{Design, TrainingGraph},
-};
+use crate::Error;
 use clap::Args;
 use homolog_adapt::{
     RECIPES, Training,
-    data::{CacheSettings, Order, OrderSettings, TokenSpec, free_space},
+    data::{CacheSettings, OrderSettings},
 };
-use homolog_backbone::Weights;
 use homolog_core::bundle::Bundle;
-use homolog_eval::{Dataset, readers::Format};
+use homolog_engine::ProviderChoice;
+use homolog_eval::readers::Format;
 use serde::{Deserialize, Serialize};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 /// A bundle, data to adapt it on, and where the result goes.
 #[derive(Args, Debug)]
@@ -69,6 +65,9 @@ pub struct AdaptArgs {
     /// Threads; 0 for as many as there are cores.
     #[arg(long, default_value_t = 0)]
     pub threads: usize,
+    /// What the graphs run on: cpu, cuda (an error where it cannot be had) or auto. Only on a CPU is a run the same to the bit.
+    #[arg(long, default_value = "cpu")]
+    pub provider: ProviderChoice,
 }
 
 /// Datasets, as `FORMAT@FOLDER`.
@@ -245,53 +244,4 @@ impl AdaptArgs {
         let bound = (self.token_cache_gb.max(0.0) * 1e9) as u64;
         CacheSettings { folder: self.token_cache.clone(), bound, callers: 2 }
     }
-}
-
-/// Prints what a run would train and take.
-///
-/// # Errors
-/// Whatever emitting the graph into a temporary folder and looking at the disk meet.
-pub fn estimate(
-    arguments: &AdaptArgs,
-    design: &Design,
-    weights: &Weights,
-    order: &Order,
-    spec: &TokenSpec,
-    flips: bool,
-    validation: &Dataset,
-) -> Result<(), Error> {
-    let folder = std::env::temp_dir().join(format!("homolog-dry-run-{}", std::process::id()));
-    std::fs::create_dir_all(&folder).map_err(Error::file(&folder))?;
-    let written = TrainingGraph::write(&folder, weights, design);
-    let _ = std::fs::remove_dir_all(&folder);
-    let graph = written?;
-    let trained: usize = graph.parameters.iter().map(|(_, tensor)| tensor.data.len()).sum();
-    let samples = order.samples();
-    let views = samples.views(flips);
-    let named = || views.iter().map(|view| -> (&Path, bool) { (samples.path(view.image), view.flipped) });
-    let cost = spec.cost(&arguments.token_cache, named())?;
-    let passes = order.passes(0);
-    println!(
-        "trained           {trained} parameters in {} tensors, {} of AdamW's moments",
-        graph.parameters.len(),
-        megabytes(trained as u64 * 8)
-    );
-    println!("frozen            {} blocks, once for each of {} views", spec.blocks, cost.present + cost.missing);
-    println!(
-        "token cache       {} a view, {} there, {} to be computed: {}; free: {}",
-        megabytes(cost.each),
-        cost.present,
-        cost.missing,
-        megabytes(cost.each * cost.missing as u64),
-        free_space(&arguments.token_cache).map_or("unknown".into(), megabytes)
-    );
-    println!(
-        "an epoch          {} pairs in {} steps, {} passes of an image: {:.1} times fewer than two for each pair",
-        passes.pairs,
-        order.steps_per_epoch(),
-        passes.images,
-        passes.ratio()
-    );
-    println!("validation        {} pairs of {} images", validation.pairs.len(), validation.images.len());
-    Ok(())
 }

@@ -69,7 +69,8 @@ impl Step {
             let width = session_width(session).unwrap_or(1);
             ("tokens", vec![batch.images, each / width, width])
         };
-        let rows = shape[..2].iter().product::<usize>();
+        // One more for every image: what SAM pads its windows with (`dropout_name`).
+        let rows = shape[0] * (shape[1] + 1);
         let mut inputs: Vec<(Cow<'_, str>, SessionInputValue<'_>)> = Vec::new();
         inputs.push(self::fed(name, &shape, &batch.inputs)?);
         let grid = Tensor::from_array(([2usize], vec![batch.grid.height as i64, batch.grid.width as i64]));

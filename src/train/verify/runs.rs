@@ -175,8 +175,8 @@ pub(super) fn start(bundle: &Bundle, provider: ProviderChoice, threads: usize) -
     Ok(Engine::start(&config, vec![bundle.clone()])?)
 }
 
-/// `VmHWM` of `/proc/self/status`.
-fn peak_rss_mib() -> Option<u64> {
+/// The most memory that this process has had so far: `VmHWM` of `/proc/self/status`.
+pub(crate) fn peak_rss_mib() -> Option<u64> {
     let status = std::fs::read_to_string("/proc/self/status").ok()?;
     let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
     line.split_whitespace().next()?.parse::<u64>().ok().map(|kib| kib / 1024)

@@ -8,3 +8,4 @@ mod finetune;
 mod golden;
 mod lora;
 mod losses;
+mod low_rank;
