@@ -5,12 +5,16 @@
 #[path = "common/made.rs"]
 mod made;
 
+#[path = "common/cached.rs"]
+mod cached;
+
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime};
 
+use cached::*;
 use homolog_adapt::data::{
     CacheSettings, Inputs, Order, OrderSettings, Prepared, Progress, Samples, TokenCache, TokenSource, TokenSpec,
     Tokens, TrainingSet,
@@ -19,107 +23,6 @@ use homolog_adapt::{Batches, Error};
 use homolog_core::features::Dtype;
 use homolog_core::geometry::FitMode;
 use tempfile::TempDir;
-
-const SHAPE: [usize; 2] = [65, 3];
-const NUMBERS: usize = 65 * 3;
-
-/// Gives tokens that depend on the image's bytes and the flip, and gives up after so many.
-struct Source {
-    asked: AtomicUsize,
-    most: usize,
-}
-
-impl Source {
-    fn new(most: usize) -> Arc<Source> {
-        Arc::new(Source { asked: AtomicUsize::new(0), most })
-    }
-
-    fn asked(&self) -> usize {
-        self.asked.load(Ordering::SeqCst)
-    }
-}
-
-fn values(image: &Path, flipped: bool) -> Vec<f32> {
-    let start = f32::from(fs::read(image).unwrap()[0]) + if flipped { 0.5 } else { 0.0 };
-    (0..NUMBERS).map(|index| start + index as f32 / 1024.0).collect()
-}
-
-impl TokenSource for Source {
-    fn tokens(&self, image: &Path, flipped: bool) -> Result<Tokens, Error> {
-        if self.asked.fetch_add(1, Ordering::SeqCst) >= self.most {
-            return Err(Error::Compute("killed".into()));
-        }
-        Ok(Tokens { shape: SHAPE, data: values(image, flipped) })
-    }
-}
-
-/// Images in a folder, a cache beside them.
-struct Place {
-    folder: TempDir,
-    images: Vec<PathBuf>,
-}
-
-impl Place {
-    fn new(count: u8) -> Place {
-        let folder = tempfile::tempdir().unwrap();
-        let image = |number: u8| {
-            let path = folder.path().join(format!("{number}.png"));
-            fs::write(&path, [number]).unwrap();
-            path
-        };
-        let images = (0..count).map(image).collect();
-        Place { folder, images }
-    }
-
-    fn cache(&self) -> PathBuf {
-        self.folder.path().join("cache")
-    }
-
-    fn views(&self) -> Vec<(&Path, bool)> {
-        self.images.iter().flat_map(|image| [(image.as_path(), false), (image.as_path(), true)]).collect()
-    }
-
-    fn files(&self) -> Vec<PathBuf> {
-        let files = fs::read_dir(self.cache()).unwrap().map(|file| file.unwrap().path());
-        files.filter(|file| file.extension().is_some_and(|extension| extension == "safetensors")).collect()
-    }
-}
-
-fn spec() -> TokenSpec {
-    TokenSpec {
-        backbone: "abc".to_owned(),
-        blocks: 10,
-        resolution: 80,
-        fit: FitMode::Squash,
-        shape: SHAPE,
-        dtype: Dtype::F32,
-    }
-}
-
-/// A cache with a bound, and what it had to say.
-fn open(place: &Place, spec: TokenSpec, bound: u64, source: Arc<Source>) -> (TokenCache, Arc<Mutex<Vec<String>>>) {
-    let notices = Arc::new(Mutex::new(Vec::new()));
-    let heard = notices.clone();
-    let notice = Box::new(move |text: &str| heard.lock().unwrap().push(text.to_owned()));
-    let settings = CacheSettings { folder: place.cache(), bound, callers: 2 };
-    (TokenCache::open(spec, settings, source, notice).unwrap(), notices)
-}
-
-fn prepare(cache: &mut TokenCache, views: Vec<(&Path, bool)>) -> Result<Prepared, Error> {
-    cache.prepare(views, &|_: Progress| {})
-}
-
-fn assert_reads(cache: &TokenCache, views: Vec<(&Path, bool)>) {
-    for (image, flipped) in views {
-        let mut read = vec![0.0; NUMBERS];
-        cache.read(image, flipped, &mut read).unwrap();
-        assert_eq!(read, values(image, flipped));
-    }
-}
-
-const ROOM: u64 = 1 << 30;
-/// At least the bytes of a file.
-const FILE: u64 = 256 + 4 * NUMBERS as u64;
 
 #[test]
 fn tokens_are_computed_once_for_this_run_and_later_ones() {
