@@ -39,20 +39,52 @@ pub fn weights(family: &Family, seed: u64) -> Checkpoint {
 /// What a network of the family is trained from: as [`weights`], but its patches are first seen as the lowest frequencies of a
 /// cosine transform, an orthogonal basis, of lightness and two colours; it tells patches apart before it has learned anything. High
 /// frequencies, which are weak in pictures, count more by as much: a patch's mean brightness would drown the rest.
+///
+/// Positions are sines and cosines of row and column (as MAE has them, He et al. 2022), and keys are queries, so that tokens first attend to those that are
+/// near and look alike (Trockman and Kolter 2023, "Mimetic Initialization of Self-Attention Layers", §4): a network that begins so is
+/// much like one of convolutions.
 pub fn initial(family: &Family, seed: u64) -> Checkpoint {
-    const NAME: &str = "patch_embed.proj.weight";
     let checkpoint = weights(family, seed);
     let shapes = family.original_shapes();
     let mut tensors: BTreeMap<String, Tensor> =
         shapes.keys().filter_map(|name| Some((name.clone(), checkpoint.read(name).ok()?))).collect();
-    if let Some(Tensor { shape, data }) = tensors.get_mut(NAME)
-        && let [_, 3, side, _] = shape[..]
-    {
-        for (row, kernel) in cosines(side).zip(data.chunks_exact_mut(3 * side * side)) {
-            kernel.copy_from_slice(&row);
+    for (name, Tensor { shape, data }) in &mut tensors {
+        match shape[..] {
+            [_, 3, side, _] if name == "patch_embed.proj.weight" => {
+                for (row, kernel) in cosines(side).zip(data.chunks_exact_mut(3 * side * side)) {
+                    kernel.copy_from_slice(&row);
+                }
+            }
+            [1, tokens, width] if name == "pos_embed" => {
+                let side = ((tokens - 1) as f32).sqrt() as usize;
+                for (place, position) in data.chunks_exact_mut(width).skip(1).enumerate() {
+                    waves([place / side, place % side], position);
+                }
+            }
+            [rows, input] if name.ends_with("attn.qkv.weight") => {
+                let (queries, rest) = data.split_at_mut(rows / 3 * input);
+                queries.iter_mut().for_each(|weight| *weight *= ALIKE.sqrt());
+                rest[..queries.len()].copy_from_slice(queries);
+            }
+            _ => {}
         }
     }
     Checkpoint::from_tensors(tensors)
+}
+
+/// What queries times keys of a token and itself are first scaled by.
+const ALIKE: f32 = 0.6;
+/// The amplitude of positions.
+const POSITION: f32 = 0.4;
+
+/// Sines and cosines of a row, then of a column, a quarter of the channels each.
+fn waves(place: [usize; 2], position: &mut [f32]) {
+    let quarter = (position.len() / 4).max(1);
+    for (channel, value) in position.iter_mut().enumerate() {
+        let (part, wave) = (channel / quarter, channel % quarter);
+        let angle = place[(part / 2).min(1)] as f32 * 10_000f32.powf(-(wave as f32) / quarter as f32);
+        *value = POSITION * if part % 2 == 0 { angle.sin() } else { angle.cos() };
+    }
 }
 
 /// The products of a cosine transform's basis with three colours, each `[3, side, side]`; low frequencies first. Amplitudes in

@@ -184,7 +184,9 @@ async fn without_a_word_the_answer_is_raw_single_precision_of_the_default_model(
     let service = Service::start(&[]).await;
     let bare = Form::new().part("image", file(&photo()));
     let tokens = Tokens::of(describe(&service, "*/*", bare).await).await;
-    let (raw, _) = direct(&root().join("models/demo"), &photo(), 336).await;
+    let demo = root().join("models/demo");
+    let side = homolog_core::bundle::Bundle::open(&demo).unwrap().manifest().default_resolution;
+    let (raw, _) = direct(&demo, &photo(), side).await;
     assert!(tokens.numbers() == raw.data());
 }
 
