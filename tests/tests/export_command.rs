@@ -7,7 +7,8 @@ use homolog_core::bundle::{Bundle, digest_file};
 use homolog_tests::{
     golden,
     heads::engine,
-    root, shared,
+    service::built,
+    shared,
     train::{said, train},
 };
 use safetensors::tensor::{Dtype, TensorView, serialize_to_file};
@@ -31,7 +32,7 @@ fn weights(folder: &Path) {
 
 /// Runs `export` into `folder/NAME`; what it said, and whether it succeeded.
 fn export(folder: &Path, network: &str, name: &str, more: &[&str]) -> (bool, String) {
-    let mut command = Command::new(root().join("target/debug/homolog-train"));
+    let mut command = Command::new(built("homolog-train"));
     command.current_dir(folder).args(["export", network, "--weights", "demo.safetensors", "--out", name]).args(more);
     let output = command.output().expect("cargo build --workspace comes first");
     (output.status.success(), String::from_utf8_lossy(&output.stderr).into_owned())
@@ -104,7 +105,7 @@ fn add_takes_a_file_that_is_here_whatever_cache_the_environment_names() {
     let folder = tempfile::tempdir().unwrap();
     weights(folder.path());
     let add = |more: &[&str]| {
-        let mut command = Command::new(root().join("target/debug/homolog-train"));
+        let mut command = Command::new(built("homolog-train"));
         command.current_dir(folder.path()).env("HOMOLOG_CACHE", folder.path().join("cache"));
         command.args(["add", "dinov2-demo14", "--weights", "demo.safetensors", "--out", "out"]).args(more);
         command.output().unwrap()
