@@ -9,8 +9,7 @@ mod made;
 mod cached;
 
 use std::fs;
-use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::path::Path;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime};
 
@@ -22,7 +21,6 @@ use homolog_adapt::data::{
 use homolog_adapt::{Batches, Error};
 use homolog_core::features::Dtype;
 use homolog_core::geometry::FitMode;
-use tempfile::TempDir;
 
 #[test]
 fn tokens_are_computed_once_for_this_run_and_later_ones() {

@@ -2,7 +2,7 @@
 
 use homolog_adapt::{
     Error,
-    data::{CacheSettings, Prepared, Progress, TokenCache, TokenSource, TokenSpec, Tokens},
+    data::{CacheSettings, Inputs, Prepared, Progress, TokenCache, TokenSource, TokenSpec, Tokens},
 };
 use homolog_core::{features::Dtype, geometry::FitMode};
 use std::{
