@@ -54,9 +54,10 @@ fn value(report: &Report, average: Average, alpha: f64) -> f64 {
 fn real_photos_are_measured_by_a_real_bundle() {
     let Some(report) = report(Bundle::open(&root().join("models/demo")).unwrap(), 90) else { return };
     let pck: Vec<f64> = [0.05, 0.1, 0.2].map(|alpha| value(&report, Average::PerPoint, alpha)).to_vec();
-    eprintln!("demo, random weights, 90 pairs, per-point PCK@.05/.10/.20: {pck:.3?}");
-    // Random weights are right about as often as a guess: a disc of 0.2 of the box's side, in a picture somewhat larger than it.
-    assert!(pck.is_sorted() && pck[2] > 0.02 && pck[2] < 0.4, "{pck:?}");
+    eprintln!("demo, 90 pairs, per-point PCK@.05/.10/.20: {pck:.3?}");
+    // Better than a guess, which is right with a disc of 0.2 of the box's side in a picture somewhat larger than it; it has never
+    // seen a photo.
+    assert!(pck.is_sorted() && pck[2] > 0.15, "{pck:?}");
     assert_eq!(report.overall.points, 900);
 }
 

@@ -37,10 +37,11 @@ pub struct Stage {
     pub side: u32,
     /// Categories in a step, drawn anew for each.
     pub categories: usize,
-    /// Instances of each.
+    /// Instances of each. All ordered pairs of a category's pictures are trained on.
     pub instances: usize,
-    /// Views of each instance: the picture, cut and tinted anew. All ordered pairs of different pictures of a category are trained on.
-    pub views: usize,
+    /// How many times larger than the picture the scene may be drawn that it is cut out of, from 1: the network sees things as large as
+    /// in pictures of that side, for a small one's cost.
+    pub zoom: f32,
     /// How much pictures vary at the stage's beginning and at its end, from 0 to 1, the benchmark's variation.
     pub strength: [f32; 2],
 }
@@ -65,15 +66,18 @@ impl SynthBatches {
         if pictures.stages.is_empty() {
             return wrong("pictures.stages", "at least one");
         }
-        for Stage { side, categories, instances, views, .. } in &pictures.stages {
+        for Stage { side, categories, instances, zoom, .. } in &pictures.stages {
             if *side == 0 || !side.is_multiple_of(patch) {
                 return wrong("pictures.stages.side", &format!("{side} is not a multiple of the patch, {patch}"));
             }
             if !(1..=Category::ALL.len()).contains(categories) {
                 return wrong("pictures.stages.categories", &format!("there are {}", Category::ALL.len()));
             }
-            if instances * views < 2 {
-                return wrong("pictures.stages", "a pair has two pictures");
+            if *instances < 2 {
+                return wrong("pictures.stages.instances", "a pair has two pictures");
+            }
+            if !(1.0..=MOST_ZOOM).contains(zoom) {
+                return wrong("pictures.stages.zoom", &format!("{zoom} is not from 1 to {MOST_ZOOM}"));
             }
         }
         let cells = Cells::new(pictures.cell);
@@ -122,31 +126,25 @@ impl Batches for SynthBatches {
 
     fn batch(&self, step: u64) -> Result<Vec<Batch>, Error> {
         let Pictures { seed, points, .. } = self.pictures;
-        let (&Stage { side, categories, instances, views, .. }, strength) = self.stage(step);
+        let (&Stage { side, categories, instances, zoom, .. }, strength) = self.stage(step);
         let fit = Fit::new(FitMode::Squash, Size::new(side, side), side, self.patch)
             .map_err(|error| Error::Compute(error.into()))?;
-        let count = instances * views;
         let mut random = random::stream("pictures", &[seed, step]);
         let mut left = Category::ALL.to_vec();
         let chosen: Vec<Category> =
             (0..categories).map(|_| left.swap_remove(random.random_range(0..left.len()))).collect();
-        let objects: Vec<Rendered> = (0..categories * instances)
+        let rendered: Vec<Rendered> = (0..categories * instances)
             .into_par_iter()
             .map(|place| {
                 let index = step * instances as u64 + (place % instances) as u64;
                 let sample = Sample { category: chosen[place / instances], split: Split::Trn, index, seed, strength };
-                sample.render(Frame::Exact { width: side, height: side })
-            })
-            .collect();
-        let rendered: Vec<Rendered> = (0..categories * count)
-            .into_par_iter()
-            .map(|place| {
-                let picture = objects[place / views].clone();
-                view(picture, strength, &mut random::stream("view", &[seed, step, place as u64]))
+                let mut random = random::stream("cut", &[seed, step, place as u64]);
+                let drawn = (side as f32 * zoom.powf(random.random())).round() as u32;
+                cut(sample.render(Frame::Exact { width: drawn, height: drawn }), side, strength, &mut random)
             })
             .collect();
         let mut pairs = Vec::new();
-        for (source, target) in ordered(categories, count) {
+        for (source, target) in ordered(categories, instances) {
             let found = correspondences(&rendered[source], &rendered[target], points, &mut random);
             let token = |[x, y]: [f32; 2]| fit.to_token(Point::new(x.into(), y.into()));
             let points: Vec<PointPair> =
@@ -165,34 +163,36 @@ impl Batches for SynthBatches {
                 photo.and_then(|photo| prepare(&photo, &fit, Interpolation::Bicubic, &Normalisation::IMAGENET));
             inputs.extend_from_slice(pixels.map_err(|error| Error::Compute(error.into()))?.data());
         }
-        Ok(vec![Batch { images: categories * count, inputs, grid: fit.grid(), pairs, classes }])
+        Ok(vec![Batch { images: categories * instances, inputs, grid: fit.grid(), pairs, classes }])
     }
 }
 
-/// Most of a picture's side that is cut away, and most that its colours are multiplied or divided by, at full strength.
-const CUT: f32 = 0.35;
+/// The largest zoom: beyond it a picture shows a detail of a part.
+const MOST_ZOOM: f32 = 4.0;
+/// The most that a picture's colours are multiplied or divided by, at full strength.
 const TINT: f32 = 1.5;
 
-/// A part of the picture in its whole size, in other colours.
-fn view(mut picture: Rendered, strength: f32, random: &mut impl rand::Rng) -> Rendered {
+/// `side` by `side` pixels of a picture, with some of the object in them, in other colours.
+fn cut(picture: Rendered, side: u32, strength: f32, random: &mut impl rand::Rng) -> Rendered {
     let mut unit = || random.random::<f32>();
-    let kept = 1.0 - CUT * (0.3 + 0.7 * strength) * unit();
-    let (left, top) = ((1.0 - kept) * unit(), (1.0 - kept) * unit());
     let tints: [f32; 3] = std::array::from_fn(|_| TINT.powf((0.3 + 0.7 * strength) * (2.0 * unit() - 1.0)));
-    let (width, height) = (picture.width as usize, picture.height as usize);
-    let from =
-        |at: usize, size: usize, start: f32| ((start + kept * (at as f32 + 0.5) / size as f32) * size as f32) as usize;
-    let (mut rgb, mut semantic) = (Vec::with_capacity(picture.rgb.len()), Vec::with_capacity(width * height));
-    for y in 0..height {
-        for x in 0..width {
-            let place = from(y, height, top).min(height - 1) * width + from(x, width, left).min(width - 1);
-            rgb.extend((0..3).map(|c| (f32::from(picture.rgb[3 * place + c]) * tints[c]).min(255.0) as u8));
-            semantic.push(picture.semantic[place]);
-        }
+    let [left, top, right, bottom] = picture.bounds.map(|bound| bound as f32);
+    // a place in the object's box, anywhere in the cut
+    let mut start = |low: f32, high: f32, size: u32| {
+        let (place, margin) = (low + (high - low) * unit(), (size - side) as f32);
+        (place - side as f32 * unit()).clamp(0.0, margin).round() as usize
+    };
+    let (x, y) = (start(left, right, picture.width), start(top, bottom, picture.height));
+    let (width, side) = (picture.width as usize, side as usize);
+    let (mut rgb, mut semantic) = (Vec::with_capacity(3 * side * side), Vec::with_capacity(side * side));
+    for row in y..y + side {
+        let line = row * width + x..row * width + x + side;
+        semantic.extend_from_slice(&picture.semantic[line.clone()]);
+        let samples = picture.rgb[3 * line.start..3 * line.end].iter().enumerate();
+        rgb.extend(samples.map(|(index, sample)| (f32::from(*sample) * tints[index % 3]).min(255.0) as u8));
     }
     // What is known of the whole picture is not asked for any more.
-    (picture.rgb, picture.semantic) = (rgb, semantic);
-    picture
+    Rendered { width: side as u32, height: side as u32, rgb, semantic, ..picture }
 }
 
 /// Ordered pairs of different pictures of a category.
