@@ -121,7 +121,11 @@ fn copy(from: &Path, to: &Path) {
 async fn fine_tuning_is_better_on_instances_that_nobody_has_seen_and_the_service_holds_one_backbone() {
     let place = Place::new("car,chair,dog", "24,4,10", "96,12,60");
     copy(&root().join("models/demo"), &place.path("models/demo"));
-    let more = ["--recipe", "light", "--learning-rate", "3e-4", "--epochs", "6", "--resolution", "112", "--seed", "1"];
+    let recipe = "[training]\nsteps = 160\nseed = 1\nlearning_rate = 1e-3\nwarmup = 10\nclip_norm = 1.0\nvalidate_every = 40\n\
+                  [training.losses]\nkernel = 3\nsigma = 0.7\n";
+    fs::write(place.path("recipe.toml"), recipe).unwrap();
+    let recipe = place.text("recipe.toml");
+    let more = ["--config", &recipe, "--resolution", "112"];
     place.adapted(&["finetune", "--blocks", "4"], "last4", &more);
     let scores = place.measured(&["demo", "last4"]);
     println!("training-free {:.3}, the last four blocks fine-tuned {:.3}", scores[0], scores[1]);
