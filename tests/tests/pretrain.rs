@@ -74,7 +74,7 @@ fn a_network_begins_to_learn_and_becomes_a_bundle_that_says_how() {
     let bundle = Bundle::open(&place.path().join("bundle")).unwrap();
     let manifest = bundle.manifest();
     assert!(manifest.provenance.recipe.as_ref().is_some_and(|recipe| recipe.contains("zoom = 1.5")));
-    for dataset in ["synthetic:val", "spair71k:test"] {
+    for dataset in ["synthetic:val", "spair71k:test:large"] {
         assert!(manifest.results.iter().any(|result| result.dataset == dataset), "{dataset}: {:?}", manifest.results);
     }
     assert_refused(&pretrain(recipe(place.path(), &[])), &["bundle", "is there already"]);
