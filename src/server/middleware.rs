@@ -35,7 +35,7 @@ pub fn stack(router: Router, app: &App) -> Router {
             .layer(from_fn(explained))
             .layer(from_fn(careful))
             // before keys: a browser asks without one whether it may ask
-            .layer(cors(app))
+            .option_layer(cors(app))
             .layer(from_fn_with_state(app.clone(), keys))
             .layer(from_fn_with_state(app.clone(), limits::deadline))
             .layer(from_fn_with_state(app.clone(), limits::announced_length))
@@ -77,14 +77,14 @@ async fn careful(request: Request, next: Next) -> Response {
     response
 }
 
-/// Scripts of the pages that were named may ask and read; without any the layer adds nothing.
-fn cors(app: &App) -> CorsLayer {
+/// Scripts of the pages that were named may ask and read; without any there is no layer.
+fn cors(app: &App) -> Option<CorsLayer> {
     let origins: Vec<HeaderValue> = app.config().cors_origins.iter().map(|origin| origin.header().clone()).collect();
     if origins.is_empty() {
-        return CorsLayer::new();
+        return None;
     }
     let idempotency = HeaderName::from_static("idempotency-key");
-    CorsLayer::new()
+    let layer = CorsLayer::new()
         .allow_origin(AllowOrigin::list(origins))
         .allow_methods([axum::http::Method::GET, axum::http::Method::POST, axum::http::Method::DELETE])
         .allow_headers([header::AUTHORIZATION, header::CONTENT_TYPE, header::ACCEPT, REQUEST_ID, TIMEOUT, idempotency])
@@ -94,7 +94,8 @@ fn cors(app: &App) -> CorsLayer {
             header::RETRY_AFTER,
             HeaderName::from_static("server-timing"),
             HeaderName::from_static("x-homolog-describe"),
-        ])
+        ]);
+    Some(layer)
 }
 
 /// What is asked for without a key: probes, counts and the documentation.
