@@ -12,11 +12,13 @@ mod schema;
 use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use sqlx::any::AnyPoolOptions;
 use sqlx::sqlite::SqliteConnectOptions;
 use sqlx::{Any, AnyConnection, AnyPool, ConnectOptions, Connection, Executor, Transaction};
+use tokio::sync::Mutex;
 
 use crate::Error;
 pub use claim::{Lease, Shard};
@@ -103,8 +105,11 @@ enum Dialect {
 pub struct Store {
     pool: AnyPool,
     dialect: Dialect,
+    /// SQLite's: never used, so that nothing ends it. With the last connection to a file its log's index goes, and on a full
+    /// disk none could be opened again to say so.
+    idle: Option<Arc<Mutex<Option<AnyConnection>>>>,
     /// Held as long as the store is open: a second process must not work on the same file.
-    _lock: Option<std::sync::Arc<File>>,
+    _lock: Option<Arc<File>>,
 }
 
 /// How long a statement waits for a connection, or SQLite for its file.
@@ -125,7 +130,13 @@ impl Store {
         // the pool tries again and again, and in the end says only that it waited in vain
         let mut first = AnyConnection::connect(&url).await.map_err(opening)?;
         set_up(&mut first, dialect).await.map_err(opening)?;
-        first.close().await.map_err(opening)?;
+        let idle = match dialect {
+            Dialect::Sqlite => Some(Arc::new(Mutex::new(Some(first)))),
+            Dialect::Postgres => {
+                first.close().await.map_err(opening)?;
+                None
+            }
+        };
         let pool = AnyPoolOptions::new()
             .max_connections(8)
             .acquire_timeout(PATIENCE)
@@ -143,7 +154,7 @@ impl Store {
             .connect(&url)
             .await
             .map_err(opening)?;
-        let store = Store { pool, dialect, _lock: lock.map(std::sync::Arc::new) };
+        let store = Store { pool, dialect, idle, _lock: lock.map(Arc::new) };
         schema::migrate(&store).await.map_err(opening_or_known)?;
         if dialect == Dialect::Sqlite {
             store.release_all().await?;
@@ -159,6 +170,12 @@ impl Store {
     /// Closes every connection, so that an SQLite file is left without its log.
     pub async fn close(&self) {
         self.pool.close().await;
+        let Some(idle) = &self.idle else { return };
+        if let Some(last) = idle.lock().await.take()
+            && let Err(reason) = last.close().await
+        {
+            tracing::warn!(%reason, "the store of evaluations was not closed in order");
+        }
     }
 
     /// A transaction that writes. SQLite's would otherwise begin to read, and find the file changed when it comes to write.

@@ -121,7 +121,7 @@ fn copy(from: &Path, to: &Path) {
 async fn fine_tuning_is_better_on_instances_that_nobody_has_seen_and_the_service_holds_one_backbone() {
     let place = Place::new("car", "300,20,40", "1500,100,200");
     copy(&root().join("models/demo"), &place.path("models/demo"));
-    let recipe = "[training]\nsteps = 1500\nseed = 1\nlearning_rate = 3e-3\nwarmup = 50\nclip_norm = 1.0\nvalidate_every = 250\n\
+    let recipe = "[training]\nsteps = 1000\nseed = 1\nlearning_rate = 5e-4\nwarmup = 50\nclip_norm = 1.0\nvalidate_every = 250\n\
                   schedule = { kind = \"cosine\", floor = 0.0 }\n\
                   [training.losses]\nkernel = 3\nsigma = 0.7\ntemperature = 0.05\n";
     fs::write(place.path("recipe.toml"), recipe).unwrap();
