@@ -1,13 +1,13 @@
 //! The bundles that are served, and the way to their descriptors.
 
 use crate::{
-    Error, Provider, ProviderChoice, library,
+    Error, Model, Provider, ProviderChoice, library,
     plan::Plan,
     queue::{Job, Queue},
     worker::{Runs, Worker},
 };
 use homolog_core::{
-    bundle::{Bundle, Manifest, Precision},
+    bundle::{Bundle, Precision},
     features::FeatureMap,
     geometry::Size,
     image::{Photo, Pixels},
@@ -41,38 +41,6 @@ impl Default for EngineConfig {
     fn default() -> EngineConfig {
         let provider = ProviderChoice::Auto;
         EngineConfig { provider, workers: 0, threads: 0, queue: 64, max_batch: 0, bind_on_host: false }
-    }
-}
-
-/// A bundle that is loaded.
-#[derive(Clone, Debug)]
-pub struct Model {
-    id: Arc<str>,
-    bundle: Arc<Bundle>,
-    digest: Arc<str>,
-    backbone: Arc<str>,
-}
-
-impl Model {
-    /// The bundle.
-    pub fn bundle(&self) -> &Bundle {
-        &self.bundle
-    }
-
-    /// Its manifest.
-    pub fn manifest(&self) -> &Manifest {
-        self.bundle.manifest()
-    }
-
-    /// [`Bundle::digest`].
-    pub fn digest(&self) -> &Arc<str> {
-        &self.digest
-    }
-
-    /// [`Bundle::backbone_key`]: models with equal keys share a backbone, and [the tokens](Engine::describe_together) of an
-    /// image whose [`Preparation`](homolog_core::bundle::Preparation) is the same for them.
-    pub fn backbone_key(&self) -> &str {
-        &self.backbone
     }
 }
 

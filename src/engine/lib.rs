@@ -7,7 +7,7 @@
 //! - `queue`: interactive images in a bounded line, background images behind them; `call`: cancellation and preemption;
 //! - `worker`: threads that each own their sessions;
 //! - [`DescriptorCache`]: descriptors of images that were asked for before;
-//! - [`Engine`]: the bundles that are served, and `describe`: pixels in, feature map out;
+//! - [`Engine`]: the bundles that are served, each a [`Model`], and `describe`: pixels in, feature map out;
 //! - [`EvalEncoder`]: the engine as evaluations see it.
 //!
 //! Knows nothing about HTTP, keypoints or checkpoints.
@@ -19,6 +19,7 @@ mod engine;
 mod error;
 mod evaluation;
 pub mod library;
+mod model;
 pub mod plan;
 pub mod provider;
 mod queue;
@@ -26,9 +27,10 @@ mod session;
 mod worker;
 
 pub use cache::{CacheStatistics, Cached, DescriptorCache, Key};
-pub use engine::{Described, Engine, EngineConfig, Model, Priority, Statistics, WhenFull};
+pub use engine::{Described, Engine, EngineConfig, Priority, Statistics, WhenFull};
 pub use error::Error;
 pub use evaluation::EvalEncoder;
+pub use model::Model;
 pub use provider::{Provider, ProviderChoice};
 pub use session::graph;
 
