@@ -52,6 +52,14 @@ pub enum Command {
         #[command(flatten)]
         config: ConfigArgs,
     },
+    /// Ask the service that listens at the configured address whether it is ready, for health checks of containers
+    ///
+    /// Exit codes: 0 ready; 1 not ready, or nobody answers within three seconds; 2 a wrong command line.
+    Health {
+        /// Where; a service that listens on every address is asked on loopback.
+        #[command(flatten)]
+        config: ConfigArgs,
+    },
     /// Print the OpenAPI specification of the service
     Openapi,
 }
@@ -257,6 +265,7 @@ fn dispatch(command: Command, matches: &clap::ArgMatches) -> Result<ExitCode, Bo
             return commands::eval(config, *args);
         }
         Command::Models { json, config } => commands::models(configured(&config, matches, "warn")?, json),
+        Command::Health { config } => commands::health(&configured(&config, matches, "warn")?),
         Command::Openapi => commands::openapi(),
     }?;
     Ok(ExitCode::SUCCESS)
