@@ -53,7 +53,6 @@ pub enum Command {
         #[command(flatten)]
         config: ConfigArgs,
     },
-<<<<<<< HEAD
     /// Ask the service that listens at the configured address whether it is ready, for health checks of containers
     ///
     /// Exit codes: 0 ready; 1 not ready, or nobody answers within three seconds; 2 a wrong command line.
@@ -61,7 +60,7 @@ pub enum Command {
         /// Where; a service that listens on every address is asked on loopback.
         #[command(flatten)]
         config: ConfigArgs,
-=======
+    },
     /// Make a key for the service, and the setting that admits it
     Key {
         /// Whose it is: what the log calls it
@@ -69,7 +68,6 @@ pub enum Command {
         /// Requests a second that it may be used for
         #[arg(long)]
         per_second: Option<NonZeroU32>,
->>>>>>> b6e913c1b6d43b4573cfea79907d52692391b96b
     },
     /// Print the OpenAPI specification of the service
     Openapi,
@@ -278,16 +276,13 @@ fn dispatch(command: Command, matches: &clap::ArgMatches) -> Result<ExitCode, Bo
             let (config, _traces) = configured(&args.config, matches, "warn")?;
             return commands::eval(config, *args);
         }
-<<<<<<< HEAD
-        Command::Models { json, config } => commands::models(configured(&config, matches, "warn")?, json),
-        Command::Health { config } => commands::health(&configured(&config, matches, "warn")?),
-=======
         Command::Models { json, config } => {
             let (config, _traces) = configured(&config, matches, "warn")?;
             commands::models(config, json)
         }
         Command::Key { name, per_second } => commands::key(&name, per_second),
->>>>>>> b6e913c1b6d43b4573cfea79907d52692391b96b
+        // nothing is logged or traced: a check that runs every ten seconds only answers
+        Command::Health { config } => commands::health(&Config::load(&config, matches, "warn")?),
         Command::Openapi => commands::openapi(),
     }?;
     Ok(ExitCode::SUCCESS)
