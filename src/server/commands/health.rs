@@ -98,7 +98,8 @@ fn late() -> std::io::Error {
 fn judge(answer: &[u8], address: SocketAddr) -> Result<(), Unready> {
     let text = String::from_utf8_lossy(answer);
     let (head, body) = text.split_once("\r\n\r\n").ok_or(Unready::Stranger { address })?;
-    let status = head.strip_prefix("HTTP/1.1 ").and_then(|rest| rest.get(..3)).and_then(|code| code.parse::<u16>().ok());
+    let status =
+        head.strip_prefix("HTTP/1.1 ").and_then(|rest| rest.get(..3)).and_then(|code| code.parse::<u16>().ok());
     match status {
         Some(200) => Ok(()),
         Some(status) => {
