@@ -28,18 +28,20 @@ fail() {
     exit 1
 }
 
-# start ARGUMENTS…: a container of the image, and `url` of the port that it is reached at
+# start ARGUMENTS…: a container of the image
 start() {
     "$docker" rm --force "$name" >/dev/null 2>&1 || true
     "$docker" run --detach --name "$name" --publish 127.0.0.1::8080 "${locked[@]}" "$@" "$image" >/dev/null \
         || fail 'the container does not start'
-    url=http://$("$docker" port "$name" 8080/tcp | head -n 1)
 }
 
-# ready: waits until the binary itself says so
+# ready: waits until the binary itself says so; then `url` is where it is reached
 ready() {
     for _ in $(seq 120); do
-        "$docker" exec "$name" homolog health >/dev/null 2>&1 && return
+        if "$docker" exec "$name" homolog health >/dev/null 2>&1; then
+            url=http://$("$docker" port "$name" 8080/tcp | head -n 1)
+            return
+        fi
         [ "$("$docker" inspect --format '{{.State.Running}}' "$name")" = true ] || fail 'the container ended before it was ready'
         sleep 0.5
     done
@@ -60,7 +62,7 @@ match() {
     [ "$(grep -o '"similarity"' "$2" | wc -l)" = 2 ] || fail "the answer has not two matches: $(cat "$2")"
 }
 
-# models: the ids of GET /models, in a line; `head`, for what else in the list has an id is not asked here
+# models: the ids of GET /models, in a line
 models() { get /models | grep -o '"id":"[^"]*"' | cut -d '"' -f 4 | sort | paste -s -d ' '; }
 
 # copy FOLDER ID: the demo's bundle under another id
