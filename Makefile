@@ -12,7 +12,7 @@ TEST_PYTHON := HOMOLOG_PYTHON='$(PYTHON)' PYTHONPATH='$(CURDIR)/.cache/python'
 
 HAS_POSTGRES := command -v initdb >/dev/null || ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1
 
-.PHONY: run test setup packages postgres lint bench bench-train reference train-demo study parity parity-published pck-published openapi help
+.PHONY: run test setup packages postgres lint bench bench-train reference train-demo study parity parity-published pck-published openapi docker docker-cuda help
 
 help:
 	@echo 'make run        fetch ONNX Runtime, build, serve the demo bundle on $(LISTEN)'
@@ -29,6 +29,8 @@ help:
 	@echo 'make study      the adaptations of the literature over the demo, on a synthetic benchmark'
 	@echo 'make bench-train   training against PyTorch: times and memory, as ratios'
 	@echo 'make openapi    write openapi/openapi.json again'
+	@echo 'make docker     the CPU image, built and smoke-tested; of the CUDA image what needs nothing of NVIDIA'
+	@echo 'make docker-cuda       the CUDA image'
 
 setup:
 	@PYTHON='$(PYTHON)' src/engine/runtime/fetch.sh .runtime
@@ -99,6 +101,29 @@ bench: setup
 openapi:
 	$(CARGO) run --package homolog -- openapi > openapi/openapi.json.new
 	mv openapi/openapi.json.new openapi/openapi.json
+
+DOCKER ?= docker
+# The host's network, for the build fetches crates and a wheel, and not every engine has another that leads out.
+DOCKER_FLAGS ?= --network host
+DOCKER_BUILD = COMMIT=$$(git rev-parse --short=12 HEAD 2>/dev/null || true); \
+	$(DOCKER) buildx version >/dev/null 2>&1 || export DOCKER_BUILDKIT=0; \
+	$(DOCKER) build $(DOCKER_FLAGS) --build-arg COMMIT=$$COMMIT --file docker/Dockerfile
+
+# The stage on NVIDIA's image is built on Debian's: its files come together, CUDA is not tried.
+docker: docker-here
+	$(DOCKER_BUILD) --target cpu --tag homolog:cpu .
+	$(DOCKER_BUILD) --target cuda --build-arg CUDA_IMAGE=debian:bookworm-slim --tag homolog:cuda-without-nvidia .
+	@$(DOCKER) image ls --format '{{.Repository}}:{{.Tag}}  {{.Size}}' homolog
+	docker/smoke.sh homolog:cpu
+
+docker-cuda: docker-here
+	$(DOCKER_BUILD) --target cuda --tag homolog:cuda .
+	@$(DOCKER) image ls --format '{{.Repository}}:{{.Tag}}  {{.Size}}' homolog
+
+.PHONY: docker-here
+docker-here:
+	@command -v $(DOCKER) >/dev/null || { echo 'There is no $(DOCKER) here: install Docker, or name a program like it by DOCKER=…'; exit 1; }
+	@$(DOCKER) info >/dev/null 2>&1 || { echo 'The Docker engine does not answer ($(DOCKER) info says why): start it, or join its group'; exit 1; }
 
 parity: setup .venv/stamp
 	$(CARGO) build --release --package homolog-train

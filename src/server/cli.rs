@@ -53,6 +53,14 @@ pub enum Command {
         #[command(flatten)]
         config: ConfigArgs,
     },
+    /// Ask the service that listens at the configured address whether it is ready, for health checks of containers
+    ///
+    /// Exit codes: 0 ready; 1 not ready, or nobody answers within three seconds; 2 a wrong command line.
+    Health {
+        /// Where; a service that listens on every address is asked on loopback.
+        #[command(flatten)]
+        config: ConfigArgs,
+    },
     /// Make a key for the service, and the setting that admits it
     Key {
         /// Whose it is: what the log calls it
@@ -273,6 +281,8 @@ fn dispatch(command: Command, matches: &clap::ArgMatches) -> Result<ExitCode, Bo
             commands::models(config, json)
         }
         Command::Key { name, per_second } => commands::key(&name, per_second),
+        // nothing is logged or traced: a check that runs every ten seconds only answers
+        Command::Health { config } => commands::health(&Config::load(&config, matches, "warn")?),
         Command::Openapi => commands::openapi(),
     }?;
     Ok(ExitCode::SUCCESS)

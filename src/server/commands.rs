@@ -1,6 +1,7 @@
 //! What the subcommands do; answers go to standard output, everything else to standard error.
 
 mod eval;
+mod health;
 
 use std::error::Error;
 use std::fmt::Write as _;
@@ -25,6 +26,7 @@ use crate::response::{Description, MatchResponse, ModelList};
 use crate::router;
 use crate::serve;
 pub use eval::eval;
+pub use health::health;
 
 type Done = Result<(), Box<dyn Error>>;
 
