@@ -7,7 +7,7 @@ mod eval;
 mod image;
 mod json;
 mod match_pair;
-mod multipart;
+pub mod multipart;
 
 use axum::extract::{FromRequest, Request};
 use axum::http::{StatusCode, header};
@@ -24,12 +24,12 @@ pub use json::ImageJson;
 pub use match_pair::{MatchForm, MatchJob, MatchJson, MatchSettings, Picture};
 
 /// A job that comes as a form or as JSON.
-trait Body: Sized + Send + 'static {
+pub trait Body: Sized + Send + 'static {
     /// The JSON object it may come as.
-    type Json: DeserializeOwned;
+    type Json: DeserializeOwned + Send;
 
     /// Reads the parts as they come.
-    async fn from_form(parts: multipart::Parts<'_>) -> Result<Self, ApiError>;
+    fn from_form(parts: multipart::Parts<'_>) -> impl Future<Output = Result<Self, ApiError>> + Send;
 
     /// Decodes what is in base64.
     fn from_json(app: &App, body: Self::Json) -> Result<Self, ApiError>;
@@ -49,10 +49,19 @@ async fn read<J: Body>(request: Request, app: &App) -> Result<J, ApiError> {
             let body = body.map_err(|error| unreadable(app, error.status(), error.body_text()))?;
             let owned = app.clone();
             // on the pool: tens of megabytes of base64 would hold up the other requests of this thread
-            app.on_cpu(move || J::from_json(&owned, json::parse(&body)?)).await?
+            app.on_cpu(move || from_json(&owned, &body)).await?
         }
         _ => Err(ApiError::MediaType { found: kind }),
     }
+}
+
+/// The job in a body that is JSON.
+///
+/// # Errors
+/// [`ApiError::Malformed`] for what is not JSON or not base64, [`ApiError::Invalid`] for JSON of another shape, and whatever the
+/// job itself refuses.
+pub fn from_json<J: Body>(app: &App, body: &[u8]) -> Result<J, ApiError> {
+    J::from_json(app, json::parse(body)?)
 }
 
 /// The media type without its parameters.
