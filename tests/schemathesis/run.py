@@ -94,6 +94,7 @@ def main():
     parser.add_argument("--max-examples", type=int, default=100, help="requests of each phase to each route")
     parser.add_argument("--phases", default="examples,coverage,fuzzing,stateful")
     parser.add_argument("--seed", default="1")
+    parser.add_argument("--max-time", type=int, help="seconds after which no more requests are made")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         service = Service(options.binary.resolve(), Path(folder))
@@ -108,6 +109,8 @@ def main():
         command += ["run", service.url + "/openapi.json", "--checks", CHECKS, "--phases", options.phases]
         command += ["--max-examples", str(options.max_examples), "--seed", options.seed, "--request-timeout", "60"]
         command += ["--generation-database", "none", "--continue-on-failure", "--warnings", "off", "--no-color"]
+        if options.max_time:
+            command += ["--max-time", str(options.max_time)]
         failed = subprocess.run(command, cwd=folder, env=environment).returncode
         stopped = service.stop()
         panics = [line for line in service.log if "panic" in line]

@@ -35,8 +35,7 @@ fn text(text: &str) -> Vec<u8> {
 
 /// A dictionary with one tensor of these sizes, each eight bytes wide; it lies in the storage of one number.
 fn tensor(name: &str, sizes: &[i64]) -> Vec<u8> {
-    let numbers: Vec<u8> =
-        sizes.iter().flat_map(|size| [&b"\x8a\x08"[..], &size.to_le_bytes()].concat()).collect();
+    let numbers: Vec<u8> = sizes.iter().flat_map(|size| [&b"\x8a\x08"[..], &size.to_le_bytes()].concat()).collect();
     let tuple = [b"(", &numbers[..], b"t"].concat();
     let storage =
         [b"(", &text("storage")[..], b"ctorch\nFloatStorage\n", &text("0"), &text("cpu"), b"K\x01tQ"].concat();
