@@ -7,6 +7,7 @@ lets Schemathesis loose on all routes. Fails with its report; the service's log 
 """
 
 import argparse
+import base64
 import collections
 import json
 import os
@@ -23,6 +24,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 HERE = Path(__file__).resolve().parent
+PICTURES = ROOT / "tests/golden/images"
 CHECKS = "not_a_server_error,status_code_conformance,content_type_conformance,response_schema_conformance"
 
 
@@ -77,6 +79,10 @@ class Service:
         self.wait(lambda: self.get(f"/eval/{made}")["state"] == "done", "finished an evaluation")
         return made
 
+    def keep(self, picture):
+        """Has a picture kept, to be named by its id."""
+        self.get("/images", {"base64": base64.b64encode(picture.read_bytes()).decode()})
+
     def stop(self):
         """Whether it still ran, and ended as it should."""
         ran = self.process.poll() is None
@@ -98,12 +104,13 @@ def main():
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         service = Service(options.binary.resolve(), Path(folder))
+        service.keep(PICTURES / "rgb.png")
         environment = dict(
             os.environ,
             SCHEMATHESIS_HOOKS=str(HERE / "hooks.py"),
             HOMOLOG_URL=service.url,
             HOMOLOG_EVALUATION=service.evaluation(),
-            HOMOLOG_PICTURE=str(ROOT / "tests/golden/images/rgb.png"),
+            HOMOLOG_PICTURES=str(PICTURES),
         )
         command = [sys.executable, "-c", "from schemathesis.cli import schemathesis; schemathesis()"]
         command += ["run", service.url + "/openapi.json", "--checks", CHECKS, "--phases", options.phases]
