@@ -3,7 +3,9 @@
 What takes part is decided by the request itself, so that a run with the same seed is the same run. The rest goes out as it is.
 """
 
+import atexit
 import base64
+import collections
 import hashlib
 import json
 import os
@@ -17,6 +19,7 @@ URL = os.environ["HOMOLOG_URL"]
 # One that is done.
 EVALUATION = os.environ["HOMOLOG_EVALUATION"]
 WIDTH, HEIGHT = 32, 24
+DEADLINE = "x-request-timeout-ms"
 
 
 def read(name):
@@ -127,6 +130,8 @@ def identify(case, dice):
 @schemathesis.hook
 def before_call(context, case, kwargs):
     dice = Dice(case)
+    if case.headers.get(DEADLINE, "").isdecimal() and not dice.one_in(8):
+        case.headers[DEADLINE] = "60000"
     if isinstance(case.path_parameters, dict) and "id" in case.path_parameters:
         identify(case, dice)
     if not isinstance(case.body, dict):
@@ -152,4 +157,18 @@ def before_call(context, case, kwargs):
 @schemathesis.hook
 def filter_failure(context, failure, case, response):
     """What is held against the service: not that a caller's own deadline of milliseconds was kept."""
-    return not (response.status_code == 504 and "x-request-timeout-ms" in case.headers and "erver" in failure.title)
+    return not (response.status_code == 504 and DEADLINE in case.headers and failure.code == "ST101")
+
+
+ANSWERS = collections.Counter()
+
+
+@schemathesis.hook
+def after_call(context, case, response):
+    ANSWERS[f"{case.method.upper()} {case.path}", response.status_code] += 1
+
+
+@atexit.register
+def count():
+    with open(os.environ["HOMOLOG_ANSWERS"], "w") as file:
+        json.dump([[route, status, times] for (route, status), times in sorted(ANSWERS.items())], file)

@@ -94,16 +94,28 @@ class Service:
             return False
 
 
+def show(file):
+    """Prints how each route answered; gives those that never did what they are there for."""
+    answers = collections.defaultdict(list)
+    for route, status, times in json.loads(file.read_text()):
+        # methods that a route does not have are tried too
+        if status != 405:
+            answers[route].append((status, times))
+    for route, counts in sorted(answers.items()):
+        print(f"{route:28}" + "  ".join(f"{status}: {times}" for status, times in counts))
+    return [route for route, counts in answers.items() if min(status for status, _ in counts) >= 300]
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--binary", type=Path, required=True, help="the service's binary")
     parser.add_argument("--max-examples", type=int, default=100, help="requests of each phase to each route")
     parser.add_argument("--phases", default="examples,coverage,fuzzing,stateful")
     parser.add_argument("--seed", default="1")
-    parser.add_argument("--max-time", type=int, help="seconds after which no more requests are made")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         service = Service(options.binary.resolve(), Path(folder))
+        answers = Path(folder) / "answers.json"
         service.keep(PICTURES / "rgb.png")
         environment = dict(
             os.environ,
@@ -111,19 +123,21 @@ def main():
             HOMOLOG_URL=service.url,
             HOMOLOG_EVALUATION=service.evaluation(),
             HOMOLOG_PICTURES=str(PICTURES),
+            HOMOLOG_ANSWERS=str(answers),
         )
         command = [sys.executable, "-c", "from schemathesis.cli import schemathesis; schemathesis()"]
         command += ["run", service.url + "/openapi.json", "--checks", CHECKS, "--phases", options.phases]
         command += ["--max-examples", str(options.max_examples), "--seed", options.seed, "--request-timeout", "60"]
         command += ["--generation-database", "none", "--continue-on-failure", "--warnings", "off", "--no-color"]
-        if options.max_time:
-            command += ["--max-time", str(options.max_time)]
         failed = subprocess.run(command, cwd=folder, env=environment).returncode
+        idle = show(answers)
         stopped = service.stop()
         panics = [line for line in service.log if "panic" in line]
         if not stopped or panics:
             print("".join(panics or service.log), file=sys.stderr)
             sys.exit("the service panicked" if panics else "the service did not run to its end")
+        if idle:
+            sys.exit(f"only ever refused, so that nothing was checked (see hooks.py): {', '.join(idle)}")
         sys.exit(failed)
 
 
