@@ -12,13 +12,16 @@ TEST_PYTHON := HOMOLOG_PYTHON='$(PYTHON)' PYTHONPATH='$(CURDIR)/.cache/python'
 
 HAS_POSTGRES := command -v initdb >/dev/null || ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1
 
-.PHONY: run test setup packages postgres lint bench bench-train reference train-demo study parity parity-published pck-published openapi docker docker-cuda help
+.PHONY: run test setup packages postgres lint bench bench-train reference train-demo study parity parity-published pck-published openapi help \
+	docker docker-cuda fuzz schemathesis schemathesis-short
 
 help:
 	@echo 'make run        fetch ONNX Runtime, build, serve the demo bundle on $(LISTEN)'
 	@echo 'make test       every test'
 	@echo 'make lint       rustfmt and clippy, warnings denied'
 	@echo 'make bench      what our parts cost beside a yardstick, as ratios'
+	@echo 'make fuzz       every reader of foreign bytes under cargo-fuzz, FUZZ_SECONDS (60) each'
+	@echo 'make schemathesis  the service against its own OpenAPI document'
 	@echo 'make setup      fetch ONNX Runtime into .runtime/ (CUDA=1: the CUDA build)'
 	@echo 'make parity     full-size ViT-B against PyTorch: errors, times, memory'
 	@echo "                (PARITY='--name dinov2-vits14 --resolutions 518': another network)"
@@ -40,6 +43,7 @@ run: setup
 
 test: setup packages postgres
 	$(CARGO) build --workspace
+	@$(MAKE) --no-print-directory schemathesis-short
 	export HOMOLOG_REQUIRE_PILLOW=1; if $(HAS_POSTGRES); then export HOMOLOG_REQUIRE_POSTGRES=1; fi; \
 		$(TEST_PYTHON) $(CARGO) test --workspace
 
@@ -57,6 +61,7 @@ postgres:
 
 lint:
 	$(CARGO) fmt --all --check
+	rustfmt --edition 2024 --check tests/fuzz/lib.rs tests/fuzz/targets/*.rs
 	$(CARGO) clippy --workspace --all-targets -- --deny warnings
 
 .venv/stamp: tests/reference/requirements.txt
@@ -97,6 +102,34 @@ bench-train: setup .venv/stamp
 bench: setup
 	$(CARGO) build --release --workspace
 	$(CARGO) bench --workspace --bench speed
+
+# Its nightly compiler is rustup's: rustup toolchain install nightly. FUZZ_TARGETS: some of tests/fuzz/targets instead of all.
+FUZZ_SECONDS ?= 60
+FUZZ_TOOLCHAIN ?= nightly
+CARGO_FUZZ := 0.13.2
+fuzz:
+	@.cache/cargo-fuzz/bin/cargo-fuzz --version 2>/dev/null | grep -q ' $(CARGO_FUZZ)$$' \
+		|| cargo '+$(FUZZ_TOOLCHAIN)' install cargo-fuzz --version '$(CARGO_FUZZ)' --locked --root .cache/cargo-fuzz
+	@PATH="$(CURDIR)/.cache/cargo-fuzz/bin:$$PATH" FUZZ_TOOLCHAIN='$(FUZZ_TOOLCHAIN)' tests/fuzz/run.sh '$(FUZZ_SECONDS)' $(FUZZ_TARGETS)
+
+# Installed beside, as Pillow is.
+SCHEMATHESIS := .cache/python-schemathesis
+$(SCHEMATHESIS)/stamp: tests/schemathesis/requirements.txt
+	@rm -rf $(SCHEMATHESIS)
+	@$(PYTHON) -m pip install --quiet --disable-pip-version-check --root-user-action ignore --target $(SCHEMATHESIS) --requirement $<
+	@touch $@
+RUN_SCHEMATHESIS = PYTHONPATH='$(CURDIR)/$(SCHEMATHESIS)' $(PYTHON) tests/schemathesis/run.py \
+	--binary "$${CARGO_TARGET_DIR:-target}/debug/homolog"
+
+schemathesis: setup $(SCHEMATHESIS)/stamp
+	$(CARGO) build --package homolog
+	@$(RUN_SCHEMATHESIS) $(SCHEMATHESIS_OPTIONS)
+
+# What `make test` has time for.
+schemathesis-short: setup
+	@$(CARGO) build --quiet --package homolog
+	@if $(MAKE) --silent $(SCHEMATHESIS)/stamp; then $(RUN_SCHEMATHESIS) --max-examples 20; \
+		else echo 'Schemathesis cannot be installed: the service is not held to its OpenAPI document'; fi
 
 openapi:
 	$(CARGO) run --package homolog -- openapi > openapi/openapi.json.new

@@ -48,7 +48,10 @@ impl Adapter {
     /// maps or its widths do not fall into 32 groups; [`Error::Tensor`] when a tensor is damaged.
     pub fn open(checkpoint: &Checkpoint, input: usize) -> Result<Adapter, Error> {
         let refuse = |reason: String| Err(Error::Option { field: "adapter", reason });
-        let maps = checkpoint.shapes().get(MIXING).map_or(1, |shape| shape.iter().product::<usize>());
+        let maps = checkpoint.shapes().get(MIXING).map_or(1, |shape| {
+            // shapes in a `.pth` are what the file says, however absurd
+            shape.iter().fold(1, |product: usize, size| product.saturating_mul(*size))
+        });
         if maps != 1 {
             return refuse(format!(
                 "it mixes {maps} feature maps (its {MIXING} has {maps} values); a network gives one"

@@ -119,6 +119,9 @@ pub fn load(folder: &Path, family: &Family) -> Result<(Lora, BTreeMap<String, Te
     if config.bias.as_deref().is_some_and(|bias| bias != "none") {
         return Err(refused(&file, "biases were trained too, which is not merged"));
     }
+    if config.r == 0 {
+        return Err(refused(&file, "its rank is 0"));
+    }
     let checkpoint = Checkpoint::open(&folder.join(MODEL))?;
     let ours: BTreeMap<String, String> = paths(family).into_iter().map(|(ours, theirs)| (theirs, ours)).collect();
     let own: BTreeSet<String> =

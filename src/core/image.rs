@@ -56,6 +56,14 @@ impl Photo {
         decode::decode(bytes, limits)
     }
 
+    /// Dimensions that the photo in a file has as displayed, px, from its header alone.
+    ///
+    /// # Errors
+    /// As [`Photo::decode`], for what shows in the header; however large a photo is, it has a size.
+    pub fn displayed_size(bytes: &[u8]) -> Result<Size, Error> {
+        decode::displayed_size(bytes)
+    }
+
     /// A photo of these pixels, row-major interleaved RGB.
     ///
     /// # Errors

@@ -71,10 +71,19 @@ async fn read<J: Body>(request: Request, app: &App) -> Result<J, ApiError> {
             let body = body.map_err(|error| unreadable(app, error.status(), error.body_text()))?;
             let owned = app.clone();
             // on the pool: tens of megabytes of base64 would hold up the other requests of this thread
-            app.on_cpu(move || J::from_json(&owned, json::parse(&body)?)).await?
+            app.on_cpu(move || from_json(&owned, &body)).await?
         }
         _ => Err(ApiError::MediaType { found: kind }),
     }
+}
+
+/// The job in a body that is JSON.
+///
+/// # Errors
+/// [`ApiError::Malformed`] for what is not JSON or not base64, [`ApiError::Invalid`] for JSON of another shape, and whatever the
+/// job itself refuses.
+pub fn from_json<J: Body>(app: &App, body: &[u8]) -> Result<J, ApiError> {
+    J::from_json(app, json::parse(body)?)
 }
 
 /// The media type without its parameters.

@@ -3,6 +3,7 @@
 //! Two containers are read: PyTorch's zip archives ([`pth`]) and safetensors files, one or sharded ([`safetensors`]).
 //! Opening reads names and shapes; a tensor's data is read when it is asked for, so a checkpoint is never in memory whole.
 
+mod names;
 mod pickle;
 mod pth;
 mod safetensors;

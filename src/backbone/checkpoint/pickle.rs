@@ -6,7 +6,7 @@
 //! A name that is no data type is refused: such a file was made to do more than hold weights.
 //! Opcodes: CPython's Lib/pickletools.py. All values live in one arena: a nest as deep as the file cannot overflow the stack.
 
-use super::Dtype;
+use super::{Dtype, names};
 use std::{
     collections::{BTreeMap, HashMap},
     rc::Rc,
@@ -33,25 +33,12 @@ pub(super) struct Storage {
 const MAX_DEPTH: usize = 8;
 /// How many dictionary entries are looked at; a dictionary that holds itself many times over must come to an end.
 const MAX_ENTRIES: usize = 1 << 20;
-
-/// Modules and names that checkpoints of honest make mention: data types, beside the tensors.
-const MODULES: &[&str] = &["collections.", "torch.", "numpy.", "pathlib.", "datetime.", "omegaconf."];
-const NAMES: &[&str] = &["argparse.Namespace", "_codecs.encode"];
-const BUILTINS: &[&str] = &[
-    "bool",
-    "bytearray",
-    "bytes",
-    "complex",
-    "dict",
-    "float",
-    "frozenset",
-    "int",
-    "list",
-    "set",
-    "slice",
-    "str",
-    "tuple",
-];
+/// Bytes of the names of all tensors and of what is round them; a long key that is named again and again must come to an end.
+const MAX_PATHS: usize = 64 << 20;
+/// Bytes of the name of a data type or a storage. The memo gives a long text again for two bytes, and each name is kept.
+const MAX_NAME: usize = 256;
+/// PyTorch's own bound on a tensor's dimensions.
+const MAX_DIMENSIONS: usize = 64;
 
 /// What stands on the stack; shared, not copied, so that a memo read a million times costs nothing.
 #[derive(Clone, Debug)]
@@ -74,19 +61,23 @@ pub(super) fn tensors(bytes: &[u8]) -> Result<BTreeMap<String, TensorRef>, Strin
     let root = machine.run()?;
     let mut found = BTreeMap::new();
     let mut open = vec![(String::new(), root, 0)];
-    let mut entries = 0;
+    let (mut entries, mut paths) = (0, 0);
     while let Some((path, value, depth)) = open.pop() {
-        entries += 1;
-        if entries > MAX_ENTRIES {
-            return Err(format!("more than {MAX_ENTRIES} dictionary entries"));
-        }
         match value {
             Value::Tensor(tensor) => {
                 found.insert(path, TensorRef::clone(&tensor));
             }
             Value::Dictionary(index) if depth < MAX_DEPTH => {
                 for pair in machine.arena[index].chunks_exact(2) {
+                    entries += 1;
+                    if entries > MAX_ENTRIES {
+                        return Err(format!("more than {MAX_ENTRIES} dictionary entries"));
+                    }
                     if let Value::Text(key) = &pair[0] {
+                        paths += path.len() + key.len();
+                        if paths > MAX_PATHS {
+                            return Err(format!("names of more than {MAX_PATHS} bytes"));
+                        }
                         let path = if path.is_empty() { key.to_string() } else { format!("{path}.{key}") };
                         open.push((path, pair[1].clone(), depth + 1));
                     }
@@ -182,7 +173,10 @@ impl Machine<'_> {
             }
             0x93 => {
                 let name = match self.pop_many(2)?.as_slice() {
-                    [Value::Text(module), Value::Text(name)] => format!("{module}.{name}"),
+                    [Value::Text(module), Value::Text(name)] => {
+                        check_name(module.len() + name.len())?;
+                        format!("{module}.{name}")
+                    }
                     _ => return Err("a global's name is no text".into()),
                 };
                 self.push_global(name)?;
@@ -203,11 +197,8 @@ impl Machine<'_> {
     }
 
     fn push_global(&mut self, name: String) -> Result<(), String> {
-        let builtin = name.strip_prefix("builtins.").or(name.strip_prefix("__builtin__."));
-        let known = MODULES.iter().any(|module| name.starts_with(module))
-            || NAMES.contains(&name.as_str())
-            || builtin.is_some_and(|name| BUILTINS.contains(&name));
-        if !known {
+        check_name(name.len())?;
+        if !names::is_data(&name) {
             return Err(format!(
                 "it asks for {name}, which is no part of a network's weights; nothing of it was executed. If you trust the \
                  file, save its tensors alone (safetensors, or torch.save of the state dict)"
@@ -247,8 +238,9 @@ impl Machine<'_> {
         let [Value::Text(_), Value::Global(kind), Value::Text(key), _, Value::Int(len), ..] = self.items(id)? else {
             return Err("a persistent id that is no storage".into());
         };
-        if key.is_empty() || !key.bytes().all(|byte| byte.is_ascii_alphanumeric()) {
-            return Err(format!("storage key {key:?} is not a plain name"));
+        if key.is_empty() || key.len() > MAX_NAME || !key.bytes().all(|byte| byte.is_ascii_alphanumeric()) {
+            let start: String = key.chars().take(20).collect();
+            return Err(format!("storage key {start:?} is not a plain name"));
         }
         let dtype = match &**kind {
             "torch.DoubleStorage" => Dtype::F64,
@@ -266,7 +258,11 @@ impl Machine<'_> {
             Value::Int(size) => usize::try_from(*size).map_err(|_| format!("a size of {size}")),
             _ => Err("a size that is no number".to_owned()),
         };
-        self.items(value)?.iter().map(size).collect()
+        let items = self.items(value)?;
+        if items.len() > MAX_DIMENSIONS {
+            return Err(format!("a tensor of {} dimensions", items.len()));
+        }
+        items.iter().map(size).collect()
     }
 
     fn items(&self, value: &Value) -> Result<&[Value], String> {
@@ -389,4 +385,8 @@ impl Machine<'_> {
         self.at = end;
         Ok(taken)
     }
+}
+
+fn check_name(length: usize) -> Result<(), String> {
+    if length <= MAX_NAME { Ok(()) } else { Err(format!("a name of {length} bytes, longer than any")) }
 }

@@ -11,10 +11,7 @@ use crate::geometry::Size;
 
 pub(super) fn decode(bytes: &[u8], limits: &DecodeLimits) -> Result<Photo, Error> {
     let file = File::open(bytes, limits)?;
-    let mut reader = ImageReader::with_format(Cursor::new(bytes), file.format);
-    reader.limits(file.bounds());
-    // reads the header only
-    let mut decoder = reader.into_decoder().map_err(|error| file.failed(error))?;
+    let mut decoder = file.header()?;
     let (width, height) = decoder.dimensions();
     file.check_header(Size::new(width, height), decoder.total_bytes())?;
     if !file.is_complete() {
@@ -26,6 +23,19 @@ pub(super) fn decode(bytes: &[u8], limits: &DecodeLimits) -> Result<Photo, Error
     upright.apply_orientation(orientation);
     let rgb = upright.into_rgb8();
     Photo::from_rgb(Size::new(rgb.width(), rgb.height()), rgb.into_raw())
+}
+
+pub(super) fn displayed_size(bytes: &[u8]) -> Result<Size, Error> {
+    let limits = DecodeLimits::default();
+    let file = File::open(bytes, &limits)?;
+    let mut decoder = file.header()?;
+    let (width, height) = decoder.dimensions();
+    Ok(match orientation(&mut decoder).map_err(|error| file.failed(error))? {
+        Orientation::Rotate90 | Orientation::Rotate270 | Orientation::Rotate90FlipH | Orientation::Rotate270FlipH => {
+            Size::new(height, width)
+        }
+        _ => Size::new(width, height),
+    })
 }
 
 /// The orientation in the EXIF data, upright when there is none.
@@ -64,6 +74,13 @@ impl<'a> File<'a> {
             return Err(Error::ImageTruncated { format: name });
         }
         Ok(file)
+    }
+
+    /// Reads the header only.
+    fn header(&self) -> Result<impl ImageDecoder + 'a, Error> {
+        let mut reader = ImageReader::with_format(Cursor::new(self.bytes), self.format);
+        reader.limits(self.bounds());
+        reader.into_decoder().map_err(|error| self.failed(error))
     }
 
     /// PNG has no check of its own: its decoder refuses a file that ends early.

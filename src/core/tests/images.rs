@@ -77,6 +77,22 @@ fn an_orientation_behind_the_prefix_of_jpeg_is_found_in_webp() {
     }
     let photo = Photo::decode(&webp, &DecodeLimits::default()).unwrap();
     assert_eq!(photo, decode("orientation_6.webp"));
+    assert_eq!(Photo::displayed_size(&webp).unwrap(), photo.size());
+}
+
+#[test]
+fn the_size_that_a_header_tells_is_that_of_the_photo() {
+    let mut files = 0;
+    for entry in fs::read_dir(golden("")).unwrap() {
+        let path = entry.unwrap().path();
+        if path.extension().is_some_and(|extension| extension != "safetensors") {
+            let bytes = fs::read(&path).unwrap();
+            let photo = Photo::decode(&bytes, &DecodeLimits::default()).unwrap();
+            assert_eq!(Photo::displayed_size(&bytes).unwrap(), photo.size(), "{}", path.display());
+            files += 1;
+        }
+    }
+    assert!(files > 20);
 }
 
 #[test]

@@ -1,14 +1,11 @@
 //! What all readers do alike: each image once, each pair checked, each problem kept.
 
 use std::collections::{HashMap, HashSet};
-use std::fs::File;
-use std::io::BufReader;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use homolog_core::geometry::{Point, Size};
-use image::metadata::Orientation;
-use image::{ImageDecoder, ImageReader};
+use homolog_core::image::Photo;
 
 use super::{Bounds, Category, Dataset, Difficulty, Image, Keypoint, Pair, Problem, ProblemKind};
 use crate::Error;
@@ -204,7 +201,11 @@ impl Builder {
             Some(size) if size.pixels() > 0 => Ok(size),
             Some(_) => Err((ProblemKind::Malformed, "its annotated size is 0".to_owned())),
             None if !side.path.is_file() => Err((ProblemKind::MissingImage, "there is no such image".to_owned())),
-            None => displayed_size(&side.path).map_err(|error| (ProblemKind::UnreadableImage, error.to_string())),
+            None => {
+                let unreadable = |error: String| (ProblemKind::UnreadableImage, error);
+                let file = std::fs::read(&side.path).map_err(|error| unreadable(error.to_string()))?;
+                Photo::displayed_size(&file).map_err(|error| unreadable(error.to_string()))
+            }
         }
     }
 
@@ -244,19 +245,6 @@ impl Builder {
             }
         }
     }
-}
-
-/// Dimensions of an image as displayed, from its header alone: an orientation in its EXIF data that swaps the axes counts.
-fn displayed_size(path: &Path) -> Result<Size, image::ImageError> {
-    let reader = ImageReader::new(BufReader::new(File::open(path)?)).with_guessed_format()?;
-    let mut decoder = reader.into_decoder()?;
-    let (width, height) = decoder.dimensions();
-    Ok(match decoder.orientation()? {
-        Orientation::Rotate90 | Orientation::Rotate270 | Orientation::Rotate90FlipH | Orientation::Rotate270FlipH => {
-            Size::new(height, width)
-        }
-        _ => Size::new(width, height),
-    })
 }
 
 /// The keypoints that both lists hold, in the order of the source's.

@@ -30,7 +30,7 @@ impl<'a> Parts<'a> {
 }
 
 /// One part.
-pub(super) struct Part<'a> {
+pub struct Part<'a> {
     pub(super) name: String,
     app: &'a App,
     field: Field<'a>,

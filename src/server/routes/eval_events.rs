@@ -8,11 +8,24 @@ use axum::extract::{Path, State};
 use axum::response::sse::{Event, KeepAlive, Sse};
 use futures::Stream;
 use futures::stream;
+use homolog_jobs::State as JobState;
+use utoipa::ToSchema;
 
 use super::eval::look;
 use crate::app::App;
 use crate::error::{ApiError, Kind, Problem};
 use crate::response::EvalResponse;
+
+/// One event of the stream; here for the specification only.
+#[derive(ToSchema)]
+#[allow(dead_code)]
+pub struct ProgressEvent {
+    /// The evaluation's state.
+    event: JobState,
+    /// The evaluation as JSON: an `EvalResponse`.
+    #[schema(content_media_type = "application/json")]
+    data: String,
+}
 
 /// How often the store is asked.
 const LOOK: Duration = Duration::from_millis(500);
@@ -22,7 +35,7 @@ const LOOK: Duration = Duration::from_millis(500);
 /// Each event is called as the evaluation's state (`waiting`, `running`, `done`, `failed`, `cancelled`) and holds the evaluation as
 /// `GET /eval/{id}` gives it. The first comes at once, others when something has changed, and the stream ends with the evaluation.
 #[utoipa::path(get, path = "/eval/{id}/events", tag = "evaluation", params(("id" = String, Path, description = "The evaluation's id")), responses(
-    (status = OK, body = String, content_type = "text/event-stream"),
+    (status = OK, body = ProgressEvent, content_type = "text/event-stream"),
     (status = NOT_FOUND, body = Problem, content_type = "application/problem+json", description = "`unknown-evaluation`"),
     (status = SERVICE_UNAVAILABLE, body = Problem, content_type = "application/problem+json", description = "`storage-unavailable`"),
 ))]

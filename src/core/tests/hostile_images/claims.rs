@@ -71,6 +71,7 @@ fn a_chunk_that_claims_gigabytes_is_refused() {
     let exif = webp.windows(4).position(|name| name == b"EXIF").unwrap();
     webp[exif + 4..exif + 8].copy_from_slice(&0xFFFF_FFF0u32.to_le_bytes());
     assert!(matches!(decode(&webp), Err(Error::ImageTruncated { format: "WebP" })));
+    assert!(matches!(Photo::displayed_size(&webp), Err(Error::ImageTruncated { format: "WebP" })));
     let mut png = golden("rgb.png");
     png[33..37].copy_from_slice(&0x7FFF_FFF0u32.to_be_bytes());
     assert!(decode(&png).is_err());
