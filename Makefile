@@ -27,7 +27,7 @@ help:
 	@echo 'make parity-published  the released DINOv3 weights (HOMOLOG_DINOV3=FILE) against the published values'
 	@echo 'make pck-published     the released DINOv2 weights (HOMOLOG_DINOV2=FILE) on PF-WILLOW against a public run'
 	@echo 'make reference  make tests/golden again with PyTorch and transformers'
-	@echo 'make train-demo train models/demo again, from nothing, in about an hour'
+	@echo 'make train-demo train models/demo again, from nothing, in about 35 minutes'
 	@echo 'make study      the adaptations of the literature over the demo, on a synthetic benchmark'
 	@echo 'make bench-train   training against PyTorch: times and memory, as ratios'
 	@echo 'make openapi    write openapi/openapi.json again'
@@ -75,7 +75,7 @@ reference: .venv/stamp
 	.venv/bin/python tests/reference/make_images.py
 	.venv/bin/python tests/reference/make_examples.py
 
-# About an hour on two cores; a run that was stopped goes on. PF-WILLOW is measured where it is: HOMOLOG_WILLOW=FOLDER.
+# About 35 minutes on two cores; a run that was stopped goes on. PF-WILLOW is measured where it is: HOMOLOG_WILLOW=FOLDER.
 HOMOLOG_WILLOW ?= ../shared/data/pf-willow
 train-demo: setup
 	$(CARGO) build --release --workspace
