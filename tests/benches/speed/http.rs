@@ -64,7 +64,7 @@ impl Raw {
         let photo = Photo::decode(&examples()[0], &DecodeLimits::default()).unwrap();
         let (pixels, _) = bundle.manifest().preparation(side).prepare(&photo).unwrap();
         let patch = bundle.manifest().backbone.patch as usize;
-        let (backbone, head) = (session(bundle.backbone()), session(bundle.head()));
+        let (backbone, head) = (session(&bundle.backbone()), session(&bundle.head()));
         Raw { backbone, head, pixels: pixels.into_data(), side: side as usize, patch }
     }
 
