@@ -37,7 +37,8 @@ pub fn tiny() -> Network {
 
 /// An engine on the CPU, one thread.
 pub fn engine(bundles: Vec<Bundle>) -> Engine {
-    let config = EngineConfig { provider: ProviderChoice::Cpu, workers: 1, threads: 1, queue: 8 };
+    let config =
+        EngineConfig { provider: ProviderChoice::Cpu, workers: 1, threads: 1, queue: 8, ..EngineConfig::default() };
     Engine::start(&config, bundles).unwrap()
 }
 

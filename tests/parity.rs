@@ -127,7 +127,8 @@ impl Tiny {
 
 /// An engine with one bundle, on the CPU.
 pub fn engine(bundle: Bundle, threads: usize) -> Engine {
-    let config = EngineConfig { provider: ProviderChoice::Cpu, workers: 1, threads, queue: 8 };
+    let config =
+        EngineConfig { provider: ProviderChoice::Cpu, workers: 1, threads, queue: 8, ..EngineConfig::default() };
     Engine::start(&config, vec![bundle]).unwrap()
 }
 

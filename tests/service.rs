@@ -139,6 +139,21 @@ impl Service {
         post.body(body).send().await.unwrap()
     }
 
+    /// `POST /images`: the id of the image.
+    pub async fn keep(&self, image: &[u8]) -> String {
+        let form = Form::new().part("image", file(image));
+        let response = self.client.post(format!("{}/images", self.url)).multipart(form).send().await.unwrap();
+        assert_eq!(response.status(), 201);
+        response.json::<Value>().await.unwrap()["id"].as_str().unwrap().to_owned()
+    }
+
+    /// A value of `GET /metrics`, by its name and labels as they are printed; 0 where the series does not exist yet.
+    pub async fn metric(&self, series: &str) -> f64 {
+        let text = self.get("/metrics").await.text().await.unwrap();
+        let value = text.lines().find_map(|line| line.strip_prefix(series)?.strip_prefix(' '));
+        value.map_or(0.0, |value| value.trim().parse().unwrap())
+    }
+
     /// `POST /eval` with a JSON text.
     pub async fn post_eval(&self, body: &Value) -> Response {
         let post = self.client.post(format!("{}/eval", self.url)).header("content-type", "application/json");
@@ -216,6 +231,17 @@ impl Drop for Service {
 /// A file part.
 pub fn file(bytes: &[u8]) -> Part {
     Part::bytes(bytes.to_vec()).file_name("photo")
+}
+
+/// A photo that no other seed gives, small and quick to read.
+pub fn noise(seed: u32) -> Vec<u8> {
+    let pixel = |x: u32, y: u32| {
+        let mixed = (x + 97 * y + 7919 * seed).wrapping_mul(2_654_435_761);
+        image::Rgb([(mixed >> 24) as u8, (mixed >> 16) as u8, (mixed >> 8) as u8])
+    };
+    let mut file = std::io::Cursor::new(Vec::new());
+    image::RgbImage::from_fn(96, 64, pixel).write_to(&mut file, image::ImageFormat::Png).unwrap();
+    file.into_inner()
 }
 
 /// A form of one source, one target and a request.

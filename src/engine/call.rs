@@ -1,21 +1,27 @@
-//! What a caller and a worker share of a call.
+//! What callers and a worker share of a run.
 
 use ort::session::RunOptions;
 use std::sync::{
-    Arc, Mutex, PoisonError,
+    Arc, Mutex, MutexGuard, PoisonError,
     atomic::{AtomicBool, Ordering},
 };
 
-/// Whether the caller is gone, whether the worker is wanted elsewhere, and the run to stop in either case.
+/// Whether the caller is gone, whether the worker is wanted elsewhere, and the run that the call is in.
 #[derive(Default)]
 pub(crate) struct Call {
     gone: AtomicBool,
     preempted: AtomicBool,
-    running: Mutex<Option<Arc<RunOptions>>>,
+    running: Mutex<Option<Arc<Run>>>,
+}
+
+/// A run, and the calls that wait for it.
+pub(crate) struct Run {
+    options: RunOptions,
+    calls: Vec<Arc<Call>>,
 }
 
 impl Call {
-    /// The caller is gone: what waits is dropped, what runs is stopped (within some tens of milliseconds).
+    /// The caller is gone: what waits is dropped, what runs is stopped (within some tens of milliseconds) unless others wait for it.
     pub fn cancel(&self) {
         self.gone.store(true, Ordering::SeqCst);
         self.stop();
@@ -37,26 +43,48 @@ impl Call {
         self.preempted.swap(false, Ordering::SeqCst)
     }
 
-    /// Announces a run; false if it must not begin. The order (announce, then look) makes a stop at any instant seen by one
-    /// side or the other.
-    pub fn begin(&self, options: &Arc<RunOptions>) -> bool {
-        *self.lock() = Some(options.clone());
-        !self.is_gone() && !self.preempted.load(Ordering::SeqCst)
+    fn stop(&self) {
+        let run = self.lock().clone();
+        if let Some(run) = run.filter(|run| run.is_unwanted()) {
+            // A run that cannot be stopped comes to its own end.
+            let _ = run.options.terminate();
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Option<Arc<Run>>> {
+        self.running.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Run {
+    /// Announces a run to those who wait for it; none if it must not begin. The order (announce, then look) makes a stop at any
+    /// instant seen by one side or the other.
+    pub fn begin(options: RunOptions, calls: Vec<Arc<Call>>) -> Option<Arc<Run>> {
+        let run = Arc::new(Run { options, calls });
+        for call in &run.calls {
+            *call.lock() = Some(run.clone());
+        }
+        if run.is_unwanted() {
+            run.end();
+            return None;
+        }
+        Some(run)
+    }
+
+    /// To be run with.
+    pub fn options(&self) -> &RunOptions {
+        &self.options
     }
 
     /// The run has ended.
     pub fn end(&self) {
-        *self.lock() = None;
-    }
-
-    fn stop(&self) {
-        if let Some(options) = self.lock().as_ref() {
-            // A run that cannot be stopped comes to its own end.
-            let _ = options.terminate();
+        for call in &self.calls {
+            *call.lock() = None;
         }
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, Option<Arc<RunOptions>>> {
-        self.running.lock().unwrap_or_else(PoisonError::into_inner)
+    fn is_unwanted(&self) -> bool {
+        let mut calls = self.calls.iter();
+        calls.clone().any(|call| call.preempted.load(Ordering::SeqCst)) || calls.all(|call| call.is_gone())
     }
 }

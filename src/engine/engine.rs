@@ -1,9 +1,8 @@
 //! The bundles that are served, and the way to their descriptors.
 
 use crate::{
-    Error, Provider, ProviderChoice,
-    call::Call,
-    library,
+    Error, Provider, ProviderChoice, library,
+    plan::Plan,
     queue::{Job, Queue},
     worker::{Runs, Worker},
 };
@@ -26,13 +25,23 @@ use tokio::sync::oneshot;
 pub struct EngineConfig {
     /// What to run on.
     pub provider: ProviderChoice,
-    /// Worker threads, each with sessions of its own. On a CPU one worker with all cores answers a single request soonest at
-    /// the same throughput.
+    /// Worker threads, each with sessions of its own; 0 for what [`Plan::new`] chooses.
     pub workers: usize,
     /// Threads of each worker's sessions; 0 for the cores that this process may use, divided among the workers.
     pub threads: usize,
     /// How many images of requests may wait.
     pub queue: usize,
+    /// Most images in a run; 0 for what [`Plan::new`] chooses.
+    pub max_batch: usize,
+    /// Whether a CPU's tensors are bound as a device's are, which gains nothing there: it makes the device's way testable.
+    pub bind_on_host: bool,
+}
+
+impl Default for EngineConfig {
+    fn default() -> EngineConfig {
+        let provider = ProviderChoice::Auto;
+        EngineConfig { provider, workers: 0, threads: 0, queue: 64, max_batch: 0, bind_on_host: false }
+    }
 }
 
 /// A bundle that is loaded.
@@ -40,6 +49,7 @@ pub struct EngineConfig {
 pub struct Model {
     id: Arc<str>,
     bundle: Arc<Bundle>,
+    digest: Arc<str>,
     backbone: Arc<str>,
 }
 
@@ -52,6 +62,11 @@ impl Model {
     /// Its manifest.
     pub fn manifest(&self) -> &Manifest {
         self.bundle.manifest()
+    }
+
+    /// [`Bundle::digest`].
+    pub fn digest(&self) -> &Arc<str> {
+        &self.digest
     }
 
     /// [`Bundle::backbone_key`]: models with equal keys share a backbone, and [the tokens](Engine::describe_together) of an
@@ -68,6 +83,9 @@ pub enum WhenFull {
     Refuse,
     /// It waits its turn: for the further images of a request whose work would be lost.
     Wait,
+    /// It waits, and is the next: for the one image that a request still needs. So requests that have begun come to their end before
+    /// others begin, and none of them for the others' sake too late.
+    Next,
 }
 
 /// Whose turn it is.
@@ -98,18 +116,21 @@ pub struct Described {
     pub features: FeatureMap<'static>,
     /// Spent waiting for a worker; for a background image also in runs that were stopped.
     pub queued: Duration,
-    /// Spent in backbone and head, those of the models included that shared the backbone's tokens.
+    /// Spent in backbone and head, those of the models and images included that were run together with it.
     pub encoded: Duration,
+    /// Images in that run.
+    pub batch: usize,
 }
 
 /// Loaded bundles behind a queue and worker threads.
 pub struct Engine {
     models: BTreeMap<String, Model>,
-    provider: Provider,
+    plan: Arc<Plan>,
     queue: Arc<Queue>,
     workers: Vec<JoinHandle<()>>,
     runs: Arc<Runs>,
     backbones: usize,
+    loading: BTreeMap<String, Duration>,
     refused: Vec<Error>,
 }
 
@@ -124,10 +145,8 @@ impl Engine {
     pub fn start(config: &EngineConfig, bundles: Vec<Bundle>) -> Result<Engine, Error> {
         let environment = library::environment()?;
         let provider = config.provider.settle(&environment)?;
-        let workers = config.workers.max(1);
-        // `available_parallelism` heeds the cgroup's limit.
-        let cores = std::thread::available_parallelism().map_or(1, usize::from);
-        let threads = if config.threads > 0 { config.threads } else { (cores / workers).max(1) };
+        let plan = Plan::new(provider, crate::cores(), config.workers, config.threads, config.max_batch);
+        let plan = Arc::new(if config.bind_on_host { plan.bound_on_host() } else { plan });
 
         let mut bundles: Vec<Arc<Bundle>> = bundles.into_iter().map(Arc::new).collect();
         let mut models = BTreeMap::new();
@@ -143,25 +162,38 @@ impl Engine {
                 tracing::warn!(model = id, %precision, %provider, "this precision is made for {made_for}, and may be slow here");
             }
             let backbone = bundle.backbone_key().into();
-            let model = Model { id: id.as_str().into(), bundle: bundle.clone(), backbone };
+            let digest = bundle.digest().into();
+            let model = Model { id: id.as_str().into(), bundle: bundle.clone(), digest, backbone };
             if models.insert(id.clone(), model).is_some() {
                 return Err(Error::SameName(id));
             }
         }
-        let queue = Arc::new(Queue::new(config.queue, workers));
+        let queue = Arc::new(Queue::new(config.queue, plan.workers));
         let runs = Arc::<Runs>::default();
         // Its drop ends the workers that were started before one that fails.
-        let mut engine =
-            Engine { models, provider, queue, workers: Vec::new(), runs, backbones: 0, refused: Vec::new() };
-        for index in 0..workers {
-            let mut worker = Worker::new(engine.runs.clone());
+        let mut engine = Engine {
+            models,
+            plan: plan.clone(),
+            queue,
+            workers: Vec::new(),
+            runs,
+            backbones: 0,
+            loading: BTreeMap::new(),
+            refused: Vec::new(),
+        };
+        for index in 0..plan.workers {
+            let mut worker = Worker::new(plan.clone(), engine.runs.clone());
             for bundle in std::mem::take(&mut bundles) {
                 let id = &bundle.manifest().id;
                 let Some(model) = engine.models.get(id) else { continue };
-                let ready =
-                    worker.load(&environment, &bundle, provider, threads).and_then(|()| warm_up(&mut worker, model));
+                let since = Instant::now();
+                let ready = worker.load(&environment, &bundle).and_then(|()| warm_up(&mut worker, model));
                 match ready {
-                    Ok(()) => bundles.push(bundle),
+                    Ok(()) => {
+                        let took = since.elapsed();
+                        engine.loading.entry(id.clone()).or_insert(took);
+                        bundles.push(bundle);
+                    }
                     // What one worker cannot run, none is asked for.
                     Err(error) => {
                         worker.unload(id);
@@ -175,7 +207,8 @@ impl Engine {
             }
             engine.backbones = worker.backbones();
             let models = engine.models.len();
-            tracing::info!(index, models, backbones = engine.backbones, %provider, threads, "worker ready");
+            let (threads, batch) = (plan.threads, plan.most_batch);
+            tracing::info!(index, models, backbones = engine.backbones, %provider, threads, batch, "worker ready");
             let queue = engine.queue.clone();
             let handle = std::thread::Builder::new().name(format!("encode-{index}")).spawn(move || worker.work(&queue));
             engine
@@ -197,12 +230,22 @@ impl Engine {
 
     /// What the sessions run on.
     pub fn provider(&self) -> Provider {
-        self.provider
+        self.plan.provider
     }
 
-    /// Worker threads: images that are run at a time.
+    /// Worker threads: runs at a time.
     pub fn workers(&self) -> usize {
         self.workers.len()
+    }
+
+    /// How models are run.
+    pub fn plan(&self) -> &Plan {
+        &self.plan
+    }
+
+    /// What a model took to be loaded and to run once, by the first worker.
+    pub fn loading(&self, model: &str) -> Option<Duration> {
+        self.loading.get(model).copied()
     }
 
     /// Backbones that each worker holds: as many as differ, however many models stand on them.
@@ -223,6 +266,23 @@ impl Engine {
     /// Interactive images that wait for a worker.
     pub fn waiting(&self) -> usize {
         self.queue.waiting()
+    }
+
+    /// Background images that wait for a worker.
+    pub fn waiting_behind(&self) -> usize {
+        self.queue.waiting_behind()
+    }
+
+    /// Runs that are under way.
+    pub fn running(&self) -> u64 {
+        self.runs.running.load(Ordering::Relaxed)
+    }
+
+    /// How long an interactive image that comes now waits until it is run through, by what images took lately; nothing before the
+    /// first.
+    pub fn expected_wait(&self) -> Duration {
+        let ahead = self.waiting() + 1;
+        self.runs.lately().mul_f64(ahead as f64 / self.workers().max(1) as f64)
     }
 
     /// What was done so far.
@@ -319,7 +379,7 @@ impl Drop for Engine {
 }
 
 /// Cancels its call when the caller's future is dropped; after an answer there is nothing left to cancel.
-struct CancelOnDrop(Arc<Call>);
+struct CancelOnDrop(Arc<crate::call::Call>);
 
 impl Drop for CancelOnDrop {
     fn drop(&mut self) {
@@ -334,7 +394,7 @@ fn warm_up(worker: &mut Worker, model: &Model) -> Result<(), Error> {
     let size = Size::new(side, side);
     let grey = Photo::from_rgb(size, vec![128; 3 * size.pixels() as usize]).map_err(wrong)?;
     let (pixels, _) = manifest.preparation(side).prepare(&grey).map_err(wrong)?;
-    worker.describe(std::slice::from_ref(&model.id), &pixels, &Call::default()).map(drop)
+    worker.describe(std::slice::from_ref(&model.id), &[&pixels], vec![Arc::default()]).map(drop)
 }
 
 /// The values that differ, in the order in which they first come.

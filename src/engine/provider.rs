@@ -1,10 +1,7 @@
 //! Execution providers: what was asked for, and what runs.
 
-use crate::Error;
-use ort::{
-    ep::{CUDA, ExecutionProviderDispatch},
-    session::builder::SessionBuilder,
-};
+use crate::{Error, plan::Plan};
+use ort::session::builder::SessionBuilder;
 use serde::{Deserialize, Serialize};
 use std::{fmt, str::FromStr};
 
@@ -70,9 +67,10 @@ impl ProviderChoice {
         if self == ProviderChoice::Cpu {
             return Ok(Provider::Cpu);
         }
+        let cuda = Plan::new(Provider::Cuda, 1, 1, 1, 1).execution_provider();
         let tried = SessionBuilder::new(environment)
             .map_err(|error| error.to_string())
-            .and_then(|builder| builder.with_execution_providers([cuda()]).map_err(|error| error.to_string()));
+            .and_then(|builder| builder.with_execution_providers(cuda.as_slice()).map_err(|error| error.to_string()));
         match (tried, self) {
             (Ok(_), _) => Ok(Provider::Cuda),
             (Err(reason), ProviderChoice::Cuda) => Err(Error::CudaUnavailable { reason }),
@@ -82,9 +80,4 @@ impl ProviderChoice {
             }
         }
     }
-}
-
-/// Without `error_on_failure` ONNX Runtime would run on the CPU and say nothing.
-pub(crate) fn cuda() -> ExecutionProviderDispatch {
-    CUDA::default().build().error_on_failure()
 }

@@ -4,8 +4,8 @@
 //! A background image that is stopped for an interactive one goes back to the front of its line. Each is stopped [`PATIENCE`]
 //! times at most, so that every run that is taken up brings the background work on.
 
-use crate::{Described, Error, WhenFull, call::Call};
-use homolog_core::image::Pixels;
+use crate::{Described, Error, WhenFull, batch::together, call::Call};
+use homolog_core::{geometry::Size, image::Pixels};
 use std::{
     collections::VecDeque,
     sync::{
@@ -36,6 +36,13 @@ pub(crate) struct Job {
     pub preempted: u32,
 }
 
+impl Job {
+    /// Images of which this is the same can be run together.
+    fn kind(&self) -> (&[Arc<str>], Size) {
+        (&self.models, self.pixels.size())
+    }
+}
+
 /// Two lines of images, and the background images that run.
 pub(crate) struct Queue {
     state: Mutex<State>,
@@ -57,10 +64,10 @@ struct State {
     closed: bool,
 }
 
-/// A background image that runs.
+/// Background images that run together.
 struct Running {
-    call: Arc<Call>,
-    /// Whether it has been stopped often enough.
+    calls: Vec<Arc<Call>>,
+    /// Whether one of them has been stopped often enough.
     stays: bool,
     /// Whether its worker was told to come back.
     told: bool,
@@ -81,24 +88,32 @@ impl Queue {
     pub async fn push(&self, job: Job, when_full: WhenFull) -> Result<(), Error> {
         let places = Arc::clone(&self.places);
         let place = match when_full {
-            WhenFull::Refuse => places.try_acquire_owned().map_err(|error| match error {
-                tokio::sync::TryAcquireError::NoPermits => Error::QueueFull { waiting: self.waiting() },
-                tokio::sync::TryAcquireError::Closed => Error::Stopped,
-            })?,
-            WhenFull::Wait => places.acquire_owned().await.map_err(|_| Error::Stopped)?,
+            WhenFull::Refuse => {
+                if places.available_permits() == 0 {
+                    self.drop_gone();
+                }
+                places.try_acquire_owned().map_err(|error| match error {
+                    tokio::sync::TryAcquireError::NoPermits => Error::QueueFull { waiting: self.waiting() },
+                    tokio::sync::TryAcquireError::Closed => Error::Stopped,
+                })?
+            }
+            WhenFull::Wait | WhenFull::Next => places.acquire_owned().await.map_err(|_| Error::Stopped)?,
         };
         let mut state = self.lock();
         if state.closed {
             return Err(Error::Stopped);
         }
-        state.interactive.push_back((job, place));
+        match when_full {
+            WhenFull::Next => state.interactive.push_front((job, place)),
+            WhenFull::Refuse | WhenFull::Wait => state.interactive.push_back((job, place)),
+        }
         let coming = state.idle + state.running.iter().filter(|running| running.told).count();
         if state.interactive.len() > coming {
             // The latest has the least to lose.
             let latest = state.running.iter_mut().rev().find(|running| !running.told && !running.stays);
             if let Some(running) = latest {
                 running.told = true;
-                running.call.preempt();
+                running.calls.iter().for_each(|call| call.preempt());
             }
         }
         drop(state);
@@ -118,20 +133,28 @@ impl Queue {
         Ok(())
     }
 
-    /// The next image for a worker; waits for it. None once the queue is closed and no interactive image is left.
-    pub fn take(&self) -> Option<Job> {
+    /// The next images for a worker, alike and `most` together at most; waits for the first. None once the queue is closed and no
+    /// interactive image is left.
+    pub fn take(&self, most: usize) -> Option<Vec<Job>> {
         let mut state = self.lock();
         loop {
-            if let Some((job, place)) = state.interactive.pop_front() {
+            state.interactive.retain(|(job, _)| !job.call.is_gone());
+            let chosen = together(state.interactive.iter().map(|(job, _)| job.kind()), most);
+            if !chosen.is_empty() {
+                let (jobs, places): (Vec<Job>, Vec<_>) = remove(&mut state.interactive, &chosen).into_iter().unzip();
                 drop(state);
                 // Wakes who waits for a place, and so not under the lock.
-                drop(place);
-                return Some(job);
+                drop(places);
+                return Some(jobs);
             }
-            if let Some(job) = state.background.pop_front() {
-                let stays = job.preempted >= PATIENCE;
-                state.running.push(Running { call: job.call.clone(), stays, told: false });
-                return Some(job);
+            state.background.retain(|job| !job.call.is_gone());
+            let chosen = together(state.background.iter().map(Job::kind), most);
+            if !chosen.is_empty() {
+                let jobs = remove(&mut state.background, &chosen);
+                let calls = jobs.iter().map(|job| job.call.clone()).collect();
+                let stays = jobs.iter().any(|job| job.preempted >= PATIENCE);
+                state.running.push(Running { calls, stays, told: false });
+                return Some(jobs);
             }
             if state.closed {
                 return None;
@@ -142,9 +165,20 @@ impl Queue {
         }
     }
 
-    /// The run of a call has ended, and is not stopped any more.
-    pub fn ended(&self, call: &Arc<Call>) {
-        self.lock().running.retain(|running| !Arc::ptr_eq(&running.call, call));
+    /// The run of these images has ended, and is not stopped any more.
+    pub fn ended(&self, jobs: &[Job]) {
+        let Some(first) = jobs.first() else { return };
+        let of_them = |running: &Running| running.calls.iter().any(|call| Arc::ptr_eq(call, &first.call));
+        self.lock().running.retain(|running| !of_them(running));
+    }
+
+    /// Gives back the places of images whose callers are gone.
+    fn drop_gone(&self) {
+        let mut state = self.lock();
+        let (gone, left) = std::mem::take(&mut state.interactive).into_iter().partition(|(job, _)| job.call.is_gone());
+        state.interactive = left;
+        drop(state);
+        drop::<VecDeque<_>>(gone);
     }
 
     /// Takes back a background image that was stopped for another, after [`ended`](Queue::ended).
@@ -166,6 +200,11 @@ impl Queue {
         self.lock().interactive.len()
     }
 
+    /// Background images that wait.
+    pub fn waiting_behind(&self) -> usize {
+        self.lock().background.len()
+    }
+
     /// How often a background image was stopped for an interactive one.
     pub fn preemptions(&self) -> u64 {
         self.preemptions.load(Ordering::Relaxed)
@@ -179,7 +218,7 @@ impl Queue {
         state.closed = true;
         for running in &mut state.running {
             running.told = true;
-            running.call.preempt();
+            running.calls.iter().for_each(|call| call.preempt());
         }
         let dropped = std::mem::take(&mut state.background);
         drop(state);
@@ -214,4 +253,12 @@ impl Drop for Working<'_> {
             drop(left);
         }
     }
+}
+
+/// Takes the elements at `places`, which ascend, out of a line.
+fn remove<T>(line: &mut VecDeque<T>, places: &[usize]) -> Vec<T> {
+    // from the back, so that the places before stay what they are
+    let mut taken: Vec<T> = places.iter().rev().filter_map(|place| line.remove(*place)).collect();
+    taken.reverse();
+    taken
 }

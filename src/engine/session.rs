@@ -1,6 +1,9 @@
 //! One graph, ready to run.
 
-use crate::{Error, Provider, ProviderChoice, provider};
+use crate::{
+    Error, ProviderChoice,
+    plan::{Place, Plan},
+};
 use ort::{
     environment::Environment,
     session::{RunOptions, Session, SessionInputValue, builder::SessionBuilder},
@@ -8,27 +11,20 @@ use ort::{
 };
 use std::{borrow::Cow, path::Path};
 
-/// Loads `path` for `provider` with `threads` threads; the error is what ONNX Runtime says.
-pub(crate) fn load(
-    environment: &Environment,
-    path: &Path,
-    provider: Provider,
-    threads: usize,
-) -> Result<Session, String> {
+/// Loads `path` as planned; the error is what ONNX Runtime says.
+pub(crate) fn load(environment: &Environment, path: &Path, plan: &Plan) -> Result<Session, String> {
     let text = |error: ort::Error<SessionBuilder>| error.to_string();
     let mut builder = SessionBuilder::new(environment)
         .map_err(|error| error.to_string())?
         // Set in any case: the default counts the machine's cores, not the container's.
-        .with_intra_threads(threads)
+        .with_intra_threads(plan.threads)
         .map_err(text)?
-        // Threads that spin between two runs take a third more CPU for the same latency.
-        .with_intra_op_spinning(false)
+        .with_intra_op_spinning(plan.spinning)
+        .map_err(text)?
+        .with_prepacking(plan.prepacking)
         .map_err(text)?;
-    if provider == Provider::Cuda {
-        builder = builder.with_execution_providers([provider::cuda()]).map_err(text)?;
-    } else {
-        // Packed copies of the weights would not be shared between workers; the mapped files are.
-        builder = builder.with_prepacking(false).map_err(text)?;
+    if let Some(provider) = plan.execution_provider() {
+        builder = builder.with_execution_providers([provider]).map_err(text)?;
     }
     builder.commit_from_file(path).map_err(|error| error.to_string())
 }
@@ -40,40 +36,51 @@ pub(crate) fn load(
 pub fn graph(path: &Path, provider: ProviderChoice, threads: usize) -> Result<Session, Error> {
     let environment = crate::library::environment()?;
     let provider = provider.settle(&environment)?;
-    let threads = match threads {
-        0 => std::thread::available_parallelism().map_or(1, usize::from),
-        threads => threads,
-    };
+    // a graph that runs alone has all cores
+    let threads = if threads > 0 { threads } else { crate::cores() };
+    let plan = Plan::new(provider, crate::cores(), 1, threads, 1);
     let model = path.file_stem().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
-    load(&environment, path, provider, threads).map_err(|reason| Error::Load { model, path: path.into(), reason })
+    load(&environment, path, &plan).map_err(|reason| Error::Load { model, path: path.into(), reason })
 }
 
-/// Runs a backbone: `image [batch, 3, height, width]` → `tokens`.
+/// Runs a backbone: `image [batch, 3, height, width]` → `tokens`, left at `place`.
 pub(crate) fn backbone(
     session: &mut Session,
     image: TensorRef<'_, f32>,
+    place: Place,
     options: &RunOptions,
 ) -> Result<DynValue, String> {
-    run(session, vec![("image".into(), image.into())], "tokens", options)
+    run(session, vec![("image".into(), image.into())], "tokens", place, options)
 }
 
-/// Runs a head: `tokens` and the grid → `descriptors [batch, h, w, channels]`.
+/// Runs a head: `tokens` and the grid → `descriptors [batch, h, w, channels]`, left at `place`.
 pub(crate) fn head(
     session: &mut Session,
     tokens: &DynValue,
     grid: [i64; 2],
+    place: Place,
     options: &RunOptions,
 ) -> Result<DynValue, String> {
     let grid = Tensor::from_array(([2usize], grid.to_vec())).map_err(|error| error.to_string())?;
-    run(session, vec![("tokens".into(), tokens.into()), ("grid".into(), grid.into())], "descriptors", options)
+    run(session, vec![("tokens".into(), tokens.into()), ("grid".into(), grid.into())], "descriptors", place, options)
 }
 
 fn run(
     session: &mut Session,
     inputs: Vec<(Cow<'static, str>, SessionInputValue<'_>)>,
     output: &str,
+    place: Place,
     options: &RunOptions,
 ) -> Result<DynValue, String> {
-    let mut outputs = session.run_with_options(inputs, options).map_err(|error| error.to_string())?;
-    outputs.remove(output).ok_or_else(|| format!("the graph has no output called {output}"))
+    let text = |error: ort::Error| error.to_string();
+    let missing = || format!("the graph has no output called {output}");
+    let Some(memory) = place.memory()? else {
+        return session.run_with_options(inputs, options).map_err(text)?.remove(output).ok_or_else(missing);
+    };
+    let mut binding = session.create_binding().map_err(text)?;
+    for (name, input) in &inputs {
+        binding.bind_input(name.as_ref(), &**input).map_err(text)?;
+    }
+    binding.bind_output_to_device(output, &memory).map_err(text)?;
+    session.run_binding_with_options(&binding, options).map_err(text)?.remove(output).ok_or_else(missing)
 }

@@ -2,8 +2,9 @@
 //! backbone and head, and takes images from the queue that all share.
 
 use crate::{
-    Described, Error, Provider,
-    call::Call,
+    Described, Error,
+    call::{Call, Run},
+    plan::Plan,
     queue::{Job, Queue},
     session,
 };
@@ -14,6 +15,7 @@ use ort::{
     value::{DynValue, TensorRef},
 };
 use std::{
+    borrow::Cow,
     collections::HashMap,
     panic::AssertUnwindSafe,
     path::PathBuf,
@@ -21,20 +23,48 @@ use std::{
         Arc,
         atomic::{AtomicU64, Ordering},
     },
-    time::Instant,
+    time::{Duration, Instant},
 };
+use tracing::Span;
 
-/// Runs that came to their end, of all workers together.
+/// What all workers together have run and run.
 #[derive(Default)]
 pub(crate) struct Runs {
+    /// Runs of backbones that came to their end.
     pub backbones: AtomicU64,
+    /// Runs of heads that came to their end.
     pub heads: AtomicU64,
+    /// Batches that are run at the moment.
+    pub running: AtomicU64,
+    /// Nanoseconds that an image took lately, as a moving mean; 0 before the first.
+    lately: AtomicU64,
 }
+
+impl Runs {
+    /// What an image took lately.
+    pub fn lately(&self) -> Duration {
+        Duration::from_nanos(self.lately.load(Ordering::Relaxed))
+    }
+
+    fn took(&self, time: Duration, images: usize) {
+        let one = u64::try_from(time.as_nanos()).unwrap_or(u64::MAX) / images.max(1) as u64;
+        let mean = match self.lately.load(Ordering::Relaxed) {
+            0 => one,
+            before => before / 5 * 4 + one / 5,
+        };
+        // two workers at once lose one of two numbers of a mean
+        self.lately.store(mean, Ordering::Relaxed);
+    }
+}
+
+/// Descriptors of one image by several models.
+type Maps = Vec<FeatureMap<'static>>;
 
 /// The sessions of one worker: heads by model, backbones by what they hold, so that several heads share one.
 pub(crate) struct Worker {
     backbones: HashMap<String, Session>,
     heads: HashMap<Arc<str>, Head>,
+    plan: Arc<Plan>,
     runs: Arc<Runs>,
 }
 
@@ -47,22 +77,17 @@ struct Head {
 
 impl Worker {
     /// A worker without sessions, which counts its runs into `runs`.
-    pub fn new(runs: Arc<Runs>) -> Worker {
-        Worker { backbones: HashMap::new(), heads: HashMap::new(), runs }
+    pub fn new(plan: Arc<Plan>, runs: Arc<Runs>) -> Worker {
+        Worker { backbones: HashMap::new(), heads: HashMap::new(), plan, runs }
     }
 
     /// Loads the graphs of `bundle`; the backbone only if no other bundle has brought it.
-    pub fn load(
-        &mut self,
-        environment: &Environment,
-        bundle: &Bundle,
-        provider: Provider,
-        threads: usize,
-    ) -> Result<(), Error> {
+    pub fn load(&mut self, environment: &Environment, bundle: &Bundle) -> Result<(), Error> {
         let manifest = bundle.manifest();
+        let plan = self.plan.clone();
         let load = |path: PathBuf| {
             let wrong = |reason| Error::Load { model: manifest.id.clone(), path: path.clone(), reason };
-            session::load(environment, &path, provider, threads).map_err(wrong)
+            session::load(environment, &path, &plan).map_err(wrong)
         };
         let backbone = bundle.backbone_key();
         if !self.backbones.contains_key(&backbone) {
@@ -88,78 +113,104 @@ impl Worker {
     /// Works until the queue is closed and nobody waits.
     pub fn work(mut self, queue: &Queue) {
         let _working = queue.worker();
-        while let Some(mut job) = queue.take() {
-            let waiting = std::mem::replace(&mut job.waiting, tracing::Span::none());
-            waiting.in_scope(|| tracing::debug!(ms = job.since.elapsed().as_secs_f64() * 1e3, "done"));
-            drop(waiting);
-            let (queued, start) = (job.since.elapsed(), Instant::now());
-            let made = if job.call.is_gone() {
-                Err(Error::Stopped)
-            } else {
-                tracing::info_span!(parent: &job.caller, "encode").in_scope(|| {
-                    let made = self.describe_or_say(&job);
-                    let (ms, stopped) = (start.elapsed().as_secs_f64() * 1e3, job.call.is_gone());
-                    tracing::debug!(ms, stopped, "done");
-                    made
-                })
-            };
-            queue.ended(&job.call);
-            let preempted = job.call.take_preempted();
-            match made {
-                Err(_) if job.call.is_gone() => {}
-                // Whatever else went wrong goes wrong again.
-                Err(_) if preempted => queue.again(job),
-                made => {
-                    let encoded = start.elapsed();
-                    let described = |features| Described { features, queued, encoded };
-                    // The receiver may be gone by now: then nobody waits for the answer.
-                    let _ = job.reply.send(made.map(|maps| maps.into_iter().map(described).collect()));
-                }
+        while let Some(mut jobs) = queue.take(self.plan.most_batch) {
+            for job in &mut jobs {
+                let waiting = std::mem::replace(&mut job.waiting, tracing::Span::none());
+                waiting.in_scope(|| tracing::debug!(ms = job.since.elapsed().as_secs_f64() * 1e3, "done"));
+            }
+            if let Some(jobs) = self.serve(jobs, queue) {
+                // one of them spoils it for the others, or they are too many for the memory
+                jobs.into_iter().for_each(|job| drop(self.serve(vec![job], queue)));
             }
         }
     }
 
-    /// [`Worker::describe`]; a panic becomes an error, so that one image does not take the worker from all others.
-    fn describe_or_say(&mut self, job: &Job) -> Result<Vec<FeatureMap<'static>>, Error> {
-        let work = AssertUnwindSafe(|| self.describe(&job.models, &job.pixels, &job.call));
-        std::panic::catch_unwind(work).unwrap_or_else(|_| Err(wrong(&job.models, "panic, see the log")))
+    /// Runs these images together and answers; gives several back whose run failed.
+    fn serve(&mut self, jobs: Vec<Job>, queue: &Queue) -> Option<Vec<Job>> {
+        let (start, batch) = (Instant::now(), jobs.len());
+        let spans: Vec<Span> =
+            jobs.iter().map(|job| tracing::info_span!(parent: &job.caller, "encode", batch)).collect();
+        let made = spans.first()?.in_scope(|| self.describe_or_say(&jobs));
+        let encoded = start.elapsed();
+        for (job, span) in jobs.iter().zip(spans) {
+            let (ms, stopped) = (encoded.as_secs_f64() * 1e3, job.call.is_gone());
+            span.in_scope(|| tracing::debug!(ms, stopped, "done"));
+        }
+        queue.ended(&jobs);
+        // stopped for others: all of them, whichever was told
+        let preempted = jobs.iter().fold(false, |any, job| job.call.take_preempted() || any);
+        match made {
+            Ok(maps) => {
+                self.runs.took(encoded, batch);
+                for (job, maps) in jobs.into_iter().zip(maps) {
+                    let queued = start - job.since;
+                    let described = |features| Described { features, queued, encoded, batch };
+                    answer(job, Ok(maps.into_iter().map(described).collect()));
+                }
+            }
+            // whatever else went wrong goes wrong again
+            Err(_) if preempted => jobs.into_iter().rev().for_each(|job| queue.again(job)),
+            Err(_) if batch > 1 && jobs.iter().any(|job| !job.call.is_gone()) => return Some(jobs),
+            Err(error) => jobs.into_iter().for_each(|job| answer(job, Err(error.clone()))),
+        }
+        None
     }
 
-    /// Runs one image through the backbone that the models stand on, and its tokens through each of their heads.
+    /// [`Worker::describe`]; a panic becomes an error, so that one image does not take the worker from all others.
+    fn describe_or_say(&mut self, jobs: &[Job]) -> Result<Vec<Maps>, Error> {
+        let Some(first) = jobs.first() else { return Ok(Vec::new()) };
+        let images: Vec<&Pixels> = jobs.iter().map(|job| &*job.pixels).collect();
+        let calls = jobs.iter().map(|job| job.call.clone()).collect();
+        self.runs.running.fetch_add(1, Ordering::Relaxed);
+        let work = AssertUnwindSafe(|| self.describe(&first.models, &images, calls));
+        let made = std::panic::catch_unwind(work).unwrap_or_else(|_| Err(wrong(&first.models, "panic, see the log")));
+        self.runs.running.fetch_sub(1, Ordering::Relaxed);
+        made
+    }
+
+    /// Runs images of one size through the backbone that the models stand on, and their tokens through each of the heads; for each
+    /// image what the models make of it.
     pub fn describe(
         &mut self,
         models: &[Arc<str>],
-        pixels: &Pixels,
-        call: &Call,
-    ) -> Result<Vec<FeatureMap<'static>>, Error> {
-        let options = Arc::new(RunOptions::new().map_err(|error| wrong(models, error))?);
-        if !call.begin(&options) {
-            call.end();
-            return Err(Error::Stopped);
-        }
-        let result = self.run(models, pixels, &options);
-        call.end();
+        images: &[&Pixels],
+        calls: Vec<Arc<Call>>,
+    ) -> Result<Vec<Maps>, Error> {
+        let options = RunOptions::new().map_err(|error| wrong(models, error))?;
+        let run = Run::begin(options, calls).ok_or(Error::Stopped)?;
+        let result = self.run(models, images, run.options());
+        run.end();
         result
     }
 
-    fn run(
-        &mut self,
-        models: &[Arc<str>],
-        pixels: &Pixels,
-        options: &RunOptions,
-    ) -> Result<Vec<FeatureMap<'static>>, Error> {
-        let tokens = self.run_backbone(models, pixels, options).map_err(|reason| wrong(models, reason))?;
-        let mut one = |model: &Arc<str>| self.run_head(model, pixels, &tokens, options);
-        models.iter().map(|model| one(model).map_err(|reason| wrong(std::slice::from_ref(model), reason))).collect()
+    fn run(&mut self, models: &[Arc<str>], images: &[&Pixels], options: &RunOptions) -> Result<Vec<Maps>, Error> {
+        let tokens = self.run_backbone(models, images, options).map_err(|reason| wrong(models, reason))?;
+        let mut described: Vec<Maps> = images.iter().map(|_| Vec::with_capacity(models.len())).collect();
+        for model in models {
+            let maps = self.run_head(model, images, &tokens, options);
+            let maps = maps.map_err(|reason| wrong(std::slice::from_ref(model), reason))?;
+            described.iter_mut().zip(maps).for_each(|(image, map)| image.push(map));
+        }
+        Ok(described)
     }
 
-    fn run_backbone(&mut self, models: &[Arc<str>], pixels: &Pixels, options: &RunOptions) -> Result<DynValue, String> {
+    fn run_backbone(
+        &mut self,
+        models: &[Arc<str>],
+        images: &[&Pixels],
+        options: &RunOptions,
+    ) -> Result<DynValue, String> {
         let head = models.first().and_then(|model| self.heads.get(model)).ok_or("it is not loaded")?;
         let backbone = self.backbones.get_mut(&head.backbone).ok_or("its backbone is not loaded")?;
-        let size = pixels.size();
-        let shape = [1usize, 3, size.height as usize, size.width as usize];
-        let image = TensorRef::from_array_view((shape, pixels.data())).map_err(|error| error.to_string())?;
-        let tokens = session::backbone(backbone, image, options)?;
+        let size = images.first().ok_or("there is no image")?.size();
+        // one image is taken where it lies
+        let data: Cow<'_, [f32]> = match images {
+            [only] => only.data().into(),
+            several => several.iter().flat_map(|image| image.data()).copied().collect(),
+        };
+        let shape = [images.len(), 3, size.height as usize, size.width as usize];
+        let image = TensorRef::from_array_view((shape, &*data)).map_err(|error| error.to_string())?;
+        let tokens = session::backbone(backbone, image, self.plan.tokens, options)?;
         self.runs.backbones.fetch_add(1, Ordering::Relaxed);
         Ok(tokens)
     }
@@ -167,22 +218,29 @@ impl Worker {
     fn run_head(
         &mut self,
         model: &Arc<str>,
-        pixels: &Pixels,
+        images: &[&Pixels],
         tokens: &DynValue,
         options: &RunOptions,
-    ) -> Result<FeatureMap<'static>, String> {
+    ) -> Result<Maps, String> {
         let head = self.heads.get_mut(model).ok_or("it is not loaded")?;
-        let size = pixels.size();
+        let size = images.first().ok_or("there is no image")?.size();
         let grid = Grid::new((size.height / head.patch) as usize, (size.width / head.patch) as usize);
-        let output = session::head(&mut head.session, tokens, [grid.height as i64, grid.width as i64], options)?;
+        let axes = [grid.height as i64, grid.width as i64];
+        let output = session::head(&mut head.session, tokens, axes, self.plan.descriptors, options)?;
         self.runs.heads.fetch_add(1, Ordering::Relaxed);
         let (shape, data) = output.try_extract_tensor::<f32>().map_err(|error| error.to_string())?;
-        let expected = [1, grid.height as i64, grid.width as i64, head.channels as i64];
+        let expected = [images.len() as i64, axes[0], axes[1], head.channels as i64];
         if **shape != expected {
             return Err(format!("its descriptors have the shape {shape:?} where {expected:?} was promised"));
         }
-        FeatureMap::new(grid, head.channels, data.to_vec()).map_err(|error| error.to_string())
+        let maps = data.chunks_exact(grid.len() * head.channels);
+        maps.map(|map| FeatureMap::new(grid, head.channels, map.to_vec()).map_err(|error| error.to_string())).collect()
     }
+}
+
+/// The receiver may be gone by now: then nobody waits for the answer.
+fn answer(job: Job, answer: Result<Vec<Described>, Error>) {
+    let _ = job.reply.send(answer);
 }
 
 fn wrong(models: &[Arc<str>], reason: impl ToString) -> Error {

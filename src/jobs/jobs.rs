@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -50,6 +51,8 @@ pub struct Jobs {
     pub(crate) trouble: Mutex<Option<String>>,
     pub(crate) wake: Notify,
     pub(crate) stopping: Cancel,
+    /// Pairs that this process has evaluated.
+    pub(crate) pairs: AtomicU64,
 }
 
 impl Jobs {
@@ -65,12 +68,18 @@ impl Jobs {
             trouble: Mutex::default(),
             wake: Notify::new(),
             stopping: Cancel::default(),
+            pairs: AtomicU64::new(0),
         }
     }
 
     /// Where they are kept.
     pub fn store(&self) -> &Store {
         &self.store
+    }
+
+    /// Pairs that this process has evaluated, those that failed included.
+    pub fn pairs_evaluated(&self) -> u64 {
+        self.pairs.load(Ordering::Relaxed)
     }
 
     /// The datasets that may be named.

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::ops::ControlFlow;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use homolog_engine::{EvalEncoder, Model};
@@ -203,6 +204,7 @@ impl<'a> Keeper<'a> {
         self.encoded += new;
         *self.images.entry(shard).or_default() += new as u64;
         self.changed.insert(shard);
+        self.run.jobs.pairs.fetch_add(1, Ordering::Relaxed);
         self.batch.push(Done { pair: delivery.pair, results: self.run.measured(delivery.results) });
         if self.batch.len() >= BATCH || self.flushed.elapsed() >= AT_LEAST {
             self.keep();

@@ -5,13 +5,15 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
 use homolog_core::bundle;
-use homolog_engine::{Engine, Model};
+use homolog_engine::{DescriptorCache, Engine, Model};
 use homolog_jobs::{Jobs, Store};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tracing::Span;
 
+use crate::access::Access;
 use crate::config::Config;
 use crate::error::ApiError;
+use crate::metrics::Metrics;
 
 /// The id of the bundle in the repository, the default where there are several and none is set.
 const DEMO: &str = "demo";
@@ -37,6 +39,10 @@ struct Shared {
     stopping: AtomicBool,
     cpu: Arc<Semaphore>,
     admitted: Arc<Semaphore>,
+    body_memory: Arc<Semaphore>,
+    access: Access,
+    cache: DescriptorCache,
+    metrics: Metrics,
     /// Results of evaluations that are put together at a time: each takes its predictions into memory.
     results: Arc<Semaphore>,
 }
@@ -83,6 +89,10 @@ impl App {
         };
         App(Arc::new(Shared {
             admitted: Arc::new(Semaphore::new(config.max_requests)),
+            body_memory: Arc::new(Semaphore::new(bytes(config.body_memory_mib).min(Semaphore::MAX_PERMITS))),
+            access: Access::new(&config.api_keys),
+            cache: DescriptorCache::new(config.cache_mib.saturating_mul(1 << 20), config.cache_half),
+            metrics: Metrics::default(),
             config,
             engine: OnceLock::new(),
             jobs: OnceLock::new(),
@@ -161,7 +171,8 @@ impl App {
     pub fn set_jobs(&self, store: Store) -> Result<Arc<Jobs>, ApiError> {
         let loading = ApiError::NotReady("the models are still being loaded");
         let engine = self.0.engine.get().ok_or(loading)?.clone();
-        let jobs = Arc::new(Jobs::new(store, engine, self.0.config.evaluations()));
+        let settings = self.0.config.evaluations(engine.workers());
+        let jobs = Arc::new(Jobs::new(store, engine, settings));
         Ok(self.0.jobs.get_or_init(|| jobs).clone())
     }
 
@@ -209,6 +220,15 @@ impl App {
         Ok(())
     }
 
+    /// Whether there is a place among the requests that are answered at once.
+    ///
+    /// # Errors
+    /// [`ApiError::TooManyRequests`] when all are taken.
+    pub fn has_place(&self) -> Result<(), ApiError> {
+        let limit = self.0.config.max_requests;
+        if self.0.admitted.available_permits() > 0 { Ok(()) } else { Err(ApiError::TooManyRequests { limit }) }
+    }
+
     /// A place among the requests that are answered at once, to be held until the answer is ready.
     ///
     /// # Errors
@@ -216,6 +236,26 @@ impl App {
     pub fn admit(&self) -> Result<OwnedSemaphorePermit, ApiError> {
         let limit = self.0.config.max_requests;
         Arc::clone(&self.0.admitted).try_acquire_owned().map_err(|_| ApiError::TooManyRequests { limit })
+    }
+
+    /// The bytes that bodies may still take, one permit each.
+    pub fn body_memory(&self) -> &Arc<Semaphore> {
+        &self.0.body_memory
+    }
+
+    /// Who may use the service.
+    pub fn access(&self) -> &Access {
+        &self.0.access
+    }
+
+    /// Descriptors of images that were asked for before.
+    pub fn cache(&self) -> &DescriptorCache {
+        &self.0.cache
+    }
+
+    /// What is counted.
+    pub fn metrics(&self) -> &Metrics {
+        &self.0.metrics
     }
 
     /// A place among the results that are put together at a time; waits for one.
@@ -288,6 +328,11 @@ impl App {
         });
         task.await.map_err(|error| failed(&error))
     }
+}
+
+/// MiB as bytes, as many as there can be.
+fn bytes(mib: u64) -> usize {
+    usize::try_from(mib.saturating_mul(1 << 20)).unwrap_or(usize::MAX)
 }
 
 fn folder(config: &Config, error: homolog_core::Error) -> LoadError {

@@ -1,6 +1,7 @@
 //! The command line: what can be said, and who answers it.
 
 use std::error::Error;
+use std::num::NonZeroU32;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -13,7 +14,7 @@ use homolog_eval::readers;
 
 use crate::commands;
 use crate::config::{Config, ConfigArgs};
-use crate::logging;
+use crate::logging::{self, Traces};
 use crate::request::Format;
 
 /// Semantic correspondence: this point on this object, where is the same part in that picture?
@@ -51,6 +52,14 @@ pub enum Command {
         /// From where.
         #[command(flatten)]
         config: ConfigArgs,
+    },
+    /// Make a key for the service, and the setting that admits it
+    Key {
+        /// Whose it is: what the log calls it
+        name: String,
+        /// Requests a second that it may be used for
+        #[arg(long)]
+        per_second: Option<NonZeroU32>,
     },
     /// Print the OpenAPI specification of the service
     Openapi,
@@ -243,28 +252,35 @@ fn dispatch(command: Command, matches: &clap::ArgMatches) -> Result<ExitCode, Bo
     // of the subcommand: its matches know where each value came from
     let matches = matches.subcommand().map_or(matches, |(_, matches)| matches);
     match command {
-        Command::Serve { config } => commands::serve(configured(&config, matches, "info")?),
+        Command::Serve { config } => {
+            let (config, _traces) = configured(&config, matches, "info")?;
+            commands::serve(config)
+        }
         Command::Match(args) => {
-            let config = configured(&args.config, matches, "warn")?;
+            let (config, _traces) = configured(&args.config, matches, "warn")?;
             commands::match_photos(config, args)
         }
         Command::Describe(args) => {
-            let config = configured(&args.config, matches, "warn")?;
+            let (config, _traces) = configured(&args.config, matches, "warn")?;
             commands::describe_photo(config, args)
         }
         Command::Eval(args) => {
-            let config = configured(&args.config, matches, "warn")?;
+            let (config, _traces) = configured(&args.config, matches, "warn")?;
             return commands::eval(config, *args);
         }
-        Command::Models { json, config } => commands::models(configured(&config, matches, "warn")?, json),
+        Command::Models { json, config } => {
+            let (config, _traces) = configured(&config, matches, "warn")?;
+            commands::models(config, json)
+        }
+        Command::Key { name, per_second } => commands::key(&name, per_second),
         Command::Openapi => commands::openapi(),
     }?;
     Ok(ExitCode::SUCCESS)
 }
 
 /// Commands that print an answer log less than the service, unless told otherwise.
-fn configured(args: &ConfigArgs, matches: &clap::ArgMatches, log: &str) -> Result<Config, Box<dyn Error>> {
+fn configured(args: &ConfigArgs, matches: &clap::ArgMatches, log: &str) -> Result<(Config, Traces), Box<dyn Error>> {
     let config = Config::load(args, matches, log)?;
-    logging::start(&config)?;
-    Ok(config)
+    let traces = logging::start(&config)?;
+    Ok((config, traces))
 }

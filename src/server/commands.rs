@@ -5,19 +5,22 @@ mod eval;
 use std::error::Error;
 use std::fmt::Write as _;
 use std::io::Write;
+use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
 
 use bytes::Bytes;
 use homolog_core::geometry::Point;
 use tokio::runtime::Runtime;
+use uuid::Uuid;
 
+use crate::access::NamedKey;
 use crate::app::App;
 use crate::cli::{DescribeArgs, MatchArgs};
 use crate::config::Config;
 use crate::error::ApiError;
 use crate::pipeline;
 use crate::render;
-use crate::request::{DescribeJob, DescribeSettings, Format, MatchJob, MatchSettings};
+use crate::request::{DescribeJob, DescribeSettings, Format, ImageSource, MatchJob, MatchSettings};
 use crate::response::{Description, MatchResponse, ModelList};
 use crate::router;
 use crate::serve;
@@ -39,9 +42,9 @@ pub fn serve(config: Config) -> Done {
 
 /// `homolog match`.
 pub fn match_photos(config: Config, args: MatchArgs) -> Done {
-    let targets = args.targets.iter().map(|path| read(path));
+    let targets = args.targets.iter().map(|path| read(path).map(ImageSource::File));
     let job = MatchJob {
-        source: read(&args.source)?,
+        source: ImageSource::File(read(&args.source)?),
         targets: targets.collect::<Result<_, _>>()?,
         settings: MatchSettings {
             model: args.model,
@@ -72,7 +75,7 @@ pub fn describe_photo(config: Config, args: DescribeArgs) -> Done {
     // a safetensors file has its description in itself
     let beside = (format == Format::Npy && !args.json).then(|| sidecar(&path)).transpose()?;
     let job = DescribeJob {
-        image: read(&args.photo)?,
+        image: ImageSource::File(read(&args.photo)?),
         settings: DescribeSettings {
             model: args.model,
             resolution: args.resolution,
@@ -114,6 +117,16 @@ pub fn models(config: Config, json: bool) -> Done {
         writeln!(text, "    provider     {}", model.provider)?;
     }
     print(&text)
+}
+
+/// `homolog key`.
+pub fn key(name: &str, per_second: Option<NonZeroU32>) -> Done {
+    // two random UUIDs hold 244 random bits
+    let secret = format!("hml_{}{}", Uuid::new_v4().simple(), Uuid::new_v4().simple());
+    let key = NamedKey { per_second, ..NamedKey::new(name, &secret) };
+    // what would not be read back is not written
+    let key: NamedKey = key.to_string().parse()?;
+    print(&format!("key, for {name} alone and nowhere else:  {secret}\nsetting of the service:  --api-key {key}\n"))
 }
 
 /// `homolog openapi`.

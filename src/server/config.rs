@@ -3,19 +3,22 @@
 //! A flag outweighs its environment variable, that the file, and that the default. The doc comment of a field is its `--help`.
 
 mod datasets;
+mod load;
 
 use std::net::{Ipv4Addr, SocketAddr};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::parser::ValueSource;
+use crate::access::Origin;
 use clap::{Args, ValueEnum};
 use homolog_core::image::DecodeLimits;
 use homolog_engine::{EngineConfig, ProviderChoice};
 use homolog_jobs::Address;
 use serde::{Deserialize, Serialize};
 
+pub use crate::access::NamedKey;
 pub use datasets::NamedDataset;
+pub use load::{ConfigArgs, ConfigError};
 
 /// Everything that can be set.
 #[derive(Args, Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -37,26 +40,43 @@ pub struct Config {
     #[arg(long, env = "HOMOLOG_PROVIDER", default_value_t = Config::default().provider)]
     pub provider: ProviderChoice,
 
-    /// Images encoded at once, each by sessions of its own; more than 1 costs memory and seldom gains speed on a CPU
+    /// Runs at once, each by sessions of its own; 0 for one on a GPU, and on a CPU one for every eight cores that this process may use
     #[arg(long, env = "HOMOLOG_WORKERS", default_value_t = Config::default().workers)]
     pub workers: usize,
 
-    /// Threads of each worker, and of the pool that decodes and matches; 0 for the cores that this process may use
+    /// Threads of each worker, and of the pool that decodes and matches; 0 for the cores that this process may use, divided among the
+    /// workers
     #[arg(long, env = "HOMOLOG_THREADS", default_value_t = Config::default().threads)]
     pub threads: usize,
+
+    /// Images of one size and model that are run together when several wait; 0 for 8 on a GPU and 1 on a CPU, where it gains nothing
+    #[arg(long, env = "HOMOLOG_MAX_BATCH", default_value_t = Config::default().max_batch)]
+    pub max_batch: usize,
+
+    /// Most memory for descriptors of images that were asked for before, in MiB; 0 keeps none
+    #[arg(long, env = "HOMOLOG_CACHE_MIB", default_value_t = Config::default().cache_mib)]
+    pub cache_mib: u64,
+
+    /// Whether they are kept in half precision: twice as many, and similarities that differ from the fourth digit on
+    #[arg(long, env = "HOMOLOG_CACHE_HALF", default_value_t = Config::default().cache_half)]
+    pub cache_half: bool,
 
     /// Images that may wait for a worker; one more is answered 429 at once instead of waiting for longer than is useful
     #[arg(long, env = "HOMOLOG_QUEUE", default_value_t = Config::default().queue)]
     pub queue: usize,
 
-    /// Requests with images answered at once; one more is answered 429 before its body is read. With `max_body_bytes`, this
-    /// bounds the memory that bodies take
+    /// Requests with images answered at once; one more is answered 429 before its body is read
     #[arg(long, env = "HOMOLOG_MAX_REQUESTS", default_value_t = Config::default().max_requests)]
     pub max_requests: usize,
 
     /// Greatest body of a request, in bytes, all images together
     #[arg(long, env = "HOMOLOG_MAX_BODY_BYTES", default_value_t = Config::default().max_body_bytes)]
     pub max_body_bytes: usize,
+
+    /// Most memory for the bodies of the requests that are answered at once, in MiB; a body that would exceed it is answered 429 before
+    /// it is read. One of unknown length counts as `max_body_bytes`
+    #[arg(long, env = "HOMOLOG_BODY_MEMORY_MIB", default_value_t = Config::default().body_memory_mib)]
+    pub body_memory_mib: u64,
 
     /// Greatest width and height of an image, in pixels; read from its header, before any pixel has a place in memory
     #[arg(long, env = "HOMOLOG_MAX_IMAGE_SIDE", default_value_t = Config::default().max_image_side)]
@@ -85,6 +105,36 @@ pub struct Config {
     /// Seconds after which a request is given up and answered 504, its upload included
     #[arg(long, env = "HOMOLOG_REQUEST_TIMEOUT_S", default_value_t = Config::default().request_timeout_s)]
     pub request_timeout_s: u64,
+
+    /// Seconds after which a connection is closed that has not sent the head of a request
+    #[arg(long, env = "HOMOLOG_HEADER_TIMEOUT_S", default_value_t = Config::default().header_timeout_s)]
+    pub header_timeout_s: u64,
+
+    /// Seconds without a byte of a request's body after which it is answered 408
+    #[arg(long, env = "HOMOLOG_BODY_TIMEOUT_S", default_value_t = Config::default().body_timeout_s)]
+    pub body_timeout_s: u64,
+
+    /// A key that requests may come with, as its SHA-256, say `annotators=9f86d0…@20` for twenty requests a second; may be given
+    /// several times. With one, requests without are answered 401; `homolog key` makes them
+    #[arg(
+        id = "api_keys",
+        long = "api-key",
+        env = "HOMOLOG_API_KEYS",
+        hide_env_values = true,
+        value_name = "NAME=SHA256[@PER_SECOND]",
+        value_delimiter = ','
+    )]
+    pub api_keys: Vec<NamedKey>,
+
+    /// A web page's origin whose scripts may use this service, say `https://tool.example`; may be given several times. None by default
+    #[arg(
+        id = "cors_origins",
+        long = "cors-origin",
+        env = "HOMOLOG_CORS_ORIGINS",
+        value_name = "ORIGIN",
+        value_delimiter = ','
+    )]
+    pub cors_origins: Vec<Origin>,
 
     /// Seconds that running requests have to finish after SIGTERM or SIGINT
     #[arg(long, env = "HOMOLOG_SHUTDOWN_GRACE_S", default_value_t = Config::default().shutdown_grace_s)]
@@ -126,6 +176,10 @@ pub struct Config {
     #[arg(long, env = "HOMOLOG_KEEP_IMAGES_S", default_value_t = Config::default().keep_images_s)]
     pub keep_images_s: u64,
 
+    /// Where traces are sent by OTLP over HTTP, say `http://collector:4318/v1/traces`; nowhere by default
+    #[arg(long, env = "HOMOLOG_OTLP_ENDPOINT")]
+    pub otlp_endpoint: Option<String>,
+
     /// How log lines are written (to standard error): for people or for machines
     #[arg(long, env = "HOMOLOG_LOG_FORMAT", value_enum, default_value_t = Config::default().log_format)]
     pub log_format: LogFormat,
@@ -154,11 +208,15 @@ impl Default for Config {
             models: PathBuf::from("models"),
             default_model: None,
             provider: ProviderChoice::Auto,
-            workers: 1,
+            workers: 0,
             threads: 0,
+            max_batch: 0,
+            cache_mib: 512,
+            cache_half: false,
             queue: 64,
             max_requests: 64,
             max_body_bytes: 64 << 20,
+            body_memory_mib: 512,
             max_image_side: limits.max_width,
             max_image_pixels: limits.max_pixels,
             max_points: 10_000,
@@ -166,6 +224,10 @@ impl Default for Config {
             max_top_k: 100,
             max_places: 1_000_000,
             request_timeout_s: 60,
+            header_timeout_s: 10,
+            body_timeout_s: 15,
+            api_keys: Vec::new(),
+            cors_origins: Vec::new(),
             shutdown_grace_s: 30,
             datasets: Vec::new(),
             eval_store: Address::Sqlite(state_folder().join("evaluations.sqlite")),
@@ -174,125 +236,14 @@ impl Default for Config {
             eval_lease_s: 15,
             max_kept_image_bytes: 1 << 30,
             keep_images_s: 24 * 3600,
+            otlp_endpoint: None,
             log_format: LogFormat::Pretty,
             log: "info".to_owned(),
         }
     }
 }
 
-/// What the command line has of the configuration: the file, and whatever stands above it.
-#[derive(Args, Clone, Debug)]
-#[command(next_help_heading = "Configuration")]
-pub struct ConfigArgs {
-    /// TOML file with any of the settings below, named as their flags
-    #[arg(long, value_name = "FILE", env = "HOMOLOG_CONFIG")]
-    pub config: Option<PathBuf>,
-
-    /// The settings as clap sees them, its defaults among them: [`Config::load`] tells which were given.
-    #[command(flatten)]
-    pub given: Config,
-}
-
-/// A configuration that cannot be used; every variant names the field or the file.
-#[derive(Debug, thiserror::Error)]
-pub enum ConfigError {
-    /// The file cannot be read.
-    #[error("the configuration file {} cannot be read: {reason}", path.display())]
-    Unreadable {
-        /// The file.
-        path: PathBuf,
-        /// Why.
-        reason: std::io::Error,
-    },
-    /// The file is not TOML.
-    #[error("the configuration file {} is not TOML: {reason}", path.display())]
-    Syntax {
-        /// The file.
-        path: PathBuf,
-        /// Where and why.
-        reason: toml::de::Error,
-    },
-    /// A setting is given twice, with a hyphen and with an underscore.
-    #[error("{field}: given twice in the configuration file")]
-    Twice {
-        /// The setting.
-        field: String,
-    },
-    /// A setting has a value that it cannot have, or is not one.
-    #[error("{field}: {reason}")]
-    Field {
-        /// The setting.
-        field: String,
-        /// What is wrong with it.
-        reason: String,
-    },
-}
-
 impl Config {
-    /// Puts together what the command line, the environment and the file say; `log` is what is logged if none of them does.
-    ///
-    /// # Errors
-    /// [`ConfigError`], with the field or file named.
-    pub fn load(args: &ConfigArgs, matches: &clap::ArgMatches, log: &str) -> Result<Config, ConfigError> {
-        let mut table = match &args.config {
-            Some(path) => read(path)?,
-            None => toml::Table::new(),
-        };
-        let field = |error: toml::ser::Error| ConfigError::Field {
-            field: "a flag or environment variable".to_owned(),
-            reason: error.to_string(),
-        };
-        // clap fills in defaults as well, and those must not outweigh the file
-        for (name, value) in toml::Table::try_from(&args.given).map_err(field)? {
-            let source = matches.value_source(&name);
-            if matches!(source, Some(ValueSource::CommandLine | ValueSource::EnvVariable)) {
-                table.insert(name, value);
-            }
-        }
-        table.entry("log").or_insert_with(|| log.into());
-        let config: Config = serde_path_to_error::deserialize(table).map_err(|error| {
-            let path = error.path().to_string();
-            ConfigError::Field { field: path, reason: error.into_inner().message().to_owned() }
-        })?;
-        config.check()?;
-        Ok(config)
-    }
-
-    /// A zero here would make a service that answers nothing, and more than so much one that does not start.
-    fn check(&self) -> Result<(), ConfigError> {
-        let zeros = [
-            ("workers", self.workers == 0),
-            ("queue", self.queue == 0),
-            ("max_requests", self.max_requests == 0),
-            ("max_body_bytes", self.max_body_bytes == 0),
-            ("max_image_side", self.max_image_side == 0),
-            ("max_image_pixels", self.max_image_pixels == 0),
-            ("max_points", self.max_points == 0),
-            ("max_targets", self.max_targets == 0),
-            ("max_places", self.max_places == 0),
-            ("request_timeout_s", self.request_timeout_s == 0),
-            ("eval_jobs", self.eval_jobs == 0),
-            ("eval_memory_mib", self.eval_memory_mib == 0),
-            ("eval_lease_s", self.eval_lease_s == 0),
-        ];
-        let wrong = |field: &str, reason: String| Err(ConfigError::Field { field: field.to_owned(), reason });
-        if let Some((field, _)) = zeros.iter().find(|(_, is_zero)| *is_zero) {
-            return wrong(field, "must be above 0".to_owned());
-        }
-        let most = [
-            ("workers", self.workers, 1024),
-            ("threads", self.threads, 1024),
-            ("queue", self.queue, 1 << 20),
-            ("max_requests", self.max_requests, 1 << 20),
-            ("eval_jobs", self.eval_jobs, 1 << 20),
-            ("eval_lease_s", usize::try_from(self.eval_lease_s).unwrap_or(usize::MAX), 24 * 3600),
-        ];
-        match most.iter().find(|(_, value, most)| value > most) {
-            Some((field, _, most)) => wrong(field, format!("must be at most {most}")),
-            None => Ok(()),
-        }
-    }
-
     /// What an image may ask of the decoder.
     pub fn decode_limits(&self) -> DecodeLimits {
         DecodeLimits {
@@ -306,18 +257,19 @@ impl Config {
 
     /// How the engine runs.
     pub fn engine(&self) -> EngineConfig {
-        EngineConfig { provider: self.provider, workers: self.workers, threads: self.threads, queue: self.queue }
+        let Config { provider, workers, threads, queue, max_batch, .. } = *self;
+        EngineConfig { provider, workers, threads, queue, max_batch, ..EngineConfig::default() }
     }
 
-    /// How evaluations run.
-    pub fn evaluations(&self) -> homolog_jobs::Settings {
+    /// How evaluations run on an engine of so many workers.
+    pub fn evaluations(&self, workers: usize) -> homolog_jobs::Settings {
         let datasets = self.datasets.iter().map(|dataset| (dataset.key.clone(), dataset.entry.clone()));
         homolog_jobs::Settings {
             datasets: datasets.collect(),
             most_jobs: self.eval_jobs,
             memory: self.eval_memory_mib.saturating_mul(1 << 20),
             spill: Some(std::env::temp_dir()),
-            encoders: self.workers + 1,
+            encoders: workers + 1,
             decode: self.decode_limits(),
             lease: Duration::from_secs(self.eval_lease_s),
         }
@@ -339,19 +291,4 @@ fn state_folder() -> PathBuf {
     use etcetera::BaseStrategy;
     let known = etcetera::choose_base_strategy().ok().and_then(|folders| folders.state_dir());
     known.map_or_else(PathBuf::new, |folder| folder.join("homolog"))
-}
-
-/// The file's settings, with hyphens in their names taken as underscores.
-fn read(path: &Path) -> Result<toml::Table, ConfigError> {
-    let text =
-        std::fs::read_to_string(path).map_err(|reason| ConfigError::Unreadable { path: path.to_owned(), reason })?;
-    let file: toml::Table = text.parse().map_err(|reason| ConfigError::Syntax { path: path.to_owned(), reason })?;
-    let mut table = toml::Table::new();
-    for (name, value) in file {
-        let field = name.replace('-', "_");
-        if table.insert(field.clone(), value).is_some() {
-            return Err(ConfigError::Twice { field });
-        }
-    }
-    Ok(table)
 }

@@ -4,12 +4,17 @@
 //! [`ApiError::Image`] for a file that is no picture, and [`ApiError::Internal`] for what the caller cannot help; its cause is
 //! logged and not sent. [`ApiError::kind`] gives each its stable type, [`Kind::status`] each type its status.
 
-use axum::http::{HeaderValue, StatusCode, header};
+mod kind;
+
+use std::time::Duration;
+
+use axum::http::{HeaderValue, header};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 use utoipa::ToSchema;
 
 use crate::middleware::request_id;
+pub use kind::Kind;
 
 /// What can go wrong between a request and its answer.
 #[derive(Debug, thiserror::Error)]
@@ -81,11 +86,46 @@ pub enum ApiError {
     /// A path that does not understand the method.
     #[error("this path does not understand this method; see /docs")]
     MethodNotAllowed,
-    /// As many images wait as may wait.
-    #[error("{waiting} images wait already; try again in a moment")]
+    /// As many images wait as may wait, or more than are run before the request's time is over.
+    #[error("{waiting} images wait already; try again in {}", seconds(*after))]
     QueueFull {
         /// How many.
         waiting: usize,
+        /// When to try again.
+        after: Duration,
+    },
+    /// The bodies of the requests that are being answered are as long as may be.
+    #[error("requests of {limit} bytes are being answered already; try again in a moment")]
+    BodyMemory {
+        /// The bound, all requests together.
+        limit: u64,
+    },
+    /// An image that was not sent before, or is forgotten.
+    #[error("there is no image `{id}`: send it to POST /images first")]
+    UnknownImage {
+        /// `source`, `target[i]` or `image`.
+        field: String,
+        /// What was asked for.
+        id: String,
+    },
+    /// There is no key, or one that is not known.
+    #[error("this service wants a key: `Authorization: Bearer KEY`")]
+    Unauthorized,
+    /// A key is used more often than it may be.
+    #[error("the key `{key}` may be used {per_second} times a second; try again in {}", seconds(*after))]
+    RateLimited {
+        /// The key's name.
+        key: String,
+        /// Its rate.
+        per_second: u32,
+        /// When to try again.
+        after: Duration,
+    },
+    /// The body stopped coming.
+    #[error("nothing of the body came for {}", seconds(*silence))]
+    SlowBody {
+        /// How long nothing came.
+        silence: Duration,
     },
     /// As many requests are being answered as may be.
     #[error("{limit} requests are being answered already; try again in a moment")]
@@ -97,10 +137,10 @@ pub enum ApiError {
     #[error("{0}")]
     NotReady(&'static str),
     /// The request took too long.
-    #[error("the request was not finished within {seconds} seconds")]
+    #[error("the request was not finished within {}", seconds(*limit))]
     Timeout {
         /// The bound.
-        seconds: u64,
+        limit: Duration,
     },
     /// Evaluations are kept nowhere at the moment.
     #[error("evaluations cannot be taken at the moment: {reason}")]
@@ -114,93 +154,6 @@ pub enum ApiError {
     /// Nothing that the caller could have done otherwise.
     #[error("{0}")]
     Internal(String),
-}
-
-/// The stable types of problems: the last part of a problem's `type`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[allow(missing_docs)] // the names are what there is to say
-pub enum Kind {
-    MalformedRequest,
-    MissingImage,
-    EmptyImage,
-    UnsupportedMediaType,
-    NotAcceptable,
-    BodyTooLarge,
-    ImageTooLarge,
-    UndecodableImage,
-    InvalidRequest,
-    UnknownModel,
-    NotFound,
-    MethodNotAllowed,
-    QueueFull,
-    NotReady,
-    Timeout,
-    UnknownEvaluation,
-    UnknownDataset,
-    UnknownImage,
-    UnusableDataset,
-    IdempotencyKeyReused,
-    EvaluationNotDone,
-    StorageFull,
-    StorageUnavailable,
-    InternalError,
-}
-
-impl Kind {
-    /// The status of each type.
-    pub fn status(self) -> StatusCode {
-        match self {
-            Kind::MalformedRequest | Kind::MissingImage | Kind::EmptyImage => StatusCode::BAD_REQUEST,
-            Kind::UnknownModel
-            | Kind::UnknownEvaluation
-            | Kind::UnknownDataset
-            | Kind::UnknownImage
-            | Kind::NotFound => StatusCode::NOT_FOUND,
-            Kind::EvaluationNotDone => StatusCode::CONFLICT,
-            Kind::StorageFull => StatusCode::INSUFFICIENT_STORAGE,
-            Kind::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
-            Kind::NotAcceptable => StatusCode::NOT_ACCEPTABLE,
-            Kind::BodyTooLarge | Kind::ImageTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
-            Kind::UnsupportedMediaType => StatusCode::UNSUPPORTED_MEDIA_TYPE,
-            Kind::UndecodableImage | Kind::InvalidRequest | Kind::UnusableDataset | Kind::IdempotencyKeyReused => {
-                StatusCode::UNPROCESSABLE_ENTITY
-            }
-            Kind::QueueFull => StatusCode::TOO_MANY_REQUESTS,
-            Kind::InternalError => StatusCode::INTERNAL_SERVER_ERROR,
-            Kind::NotReady | Kind::StorageUnavailable => StatusCode::SERVICE_UNAVAILABLE,
-            Kind::Timeout => StatusCode::GATEWAY_TIMEOUT,
-        }
-    }
-
-    /// The type's name and its title.
-    fn words(self) -> (&'static str, &'static str) {
-        match self {
-            Kind::MalformedRequest => ("malformed-request", "The request cannot be read"),
-            Kind::MissingImage => ("missing-image", "An image is missing"),
-            Kind::EmptyImage => ("empty-image", "An image has no bytes"),
-            Kind::UnsupportedMediaType => ("unsupported-media-type", "The content type is not accepted"),
-            Kind::NotAcceptable => ("not-acceptable", "The answer comes in no type that is accepted"),
-            Kind::BodyTooLarge => ("body-too-large", "The request is too long"),
-            Kind::ImageTooLarge => ("image-too-large", "An image is too large"),
-            Kind::UndecodableImage => ("undecodable-image", "An image cannot be decoded"),
-            Kind::InvalidRequest => ("invalid-request", "A value of the request makes no sense"),
-            Kind::UnknownModel => ("unknown-model", "There is no such model"),
-            Kind::NotFound => ("not-found", "There is no such path"),
-            Kind::MethodNotAllowed => ("method-not-allowed", "The path has no such method"),
-            Kind::QueueFull => ("queue-full", "The service is busy"),
-            Kind::NotReady => ("not-ready", "The service is not ready"),
-            Kind::Timeout => ("timeout", "The request took too long"),
-            Kind::UnknownEvaluation => ("unknown-evaluation", "There is no such evaluation"),
-            Kind::UnknownDataset => ("unknown-dataset", "There is no such dataset"),
-            Kind::UnknownImage => ("unknown-image", "There is no such image"),
-            Kind::UnusableDataset => ("unusable-dataset", "The dataset cannot be evaluated like this"),
-            Kind::IdempotencyKeyReused => ("idempotency-key-reused", "The key belongs to another request"),
-            Kind::EvaluationNotDone => ("evaluation-not-done", "The evaluation is not done"),
-            Kind::StorageFull => ("storage-full", "There is no room to keep it"),
-            Kind::StorageUnavailable => ("storage-unavailable", "Evaluations cannot be kept"),
-            Kind::InternalError => ("internal-error", "The service failed"),
-        }
-    }
 }
 
 /// What an error response holds (RFC 9457).
@@ -260,7 +213,13 @@ impl ApiError {
             ApiError::UnknownModel { .. } => Kind::UnknownModel,
             ApiError::NotFound => Kind::NotFound,
             ApiError::MethodNotAllowed => Kind::MethodNotAllowed,
-            ApiError::QueueFull { .. } | ApiError::TooManyRequests { .. } => Kind::QueueFull,
+            ApiError::QueueFull { .. } | ApiError::TooManyRequests { .. } | ApiError::BodyMemory { .. } => {
+                Kind::QueueFull
+            }
+            ApiError::UnknownImage { .. } => Kind::UnknownImage,
+            ApiError::Unauthorized => Kind::Unauthorized,
+            ApiError::RateLimited { .. } => Kind::RateLimited,
+            ApiError::SlowBody { .. } => Kind::SlowBody,
             ApiError::NotReady(_) => Kind::NotReady,
             ApiError::Timeout { .. } => Kind::Timeout,
             ApiError::NoEvaluations { .. } => Kind::StorageUnavailable,
@@ -273,9 +232,10 @@ impl ApiError {
     pub fn field(&self) -> Option<&str> {
         match self {
             ApiError::Malformed { field, .. } => field.as_deref(),
-            ApiError::MissingImage { field, .. } | ApiError::Image { field, .. } | ApiError::Invalid { field, .. } => {
-                Some(field)
-            }
+            ApiError::MissingImage { field, .. }
+            | ApiError::Image { field, .. }
+            | ApiError::Invalid { field, .. }
+            | ApiError::UnknownImage { field, .. } => Some(field),
             ApiError::UnknownModel { .. } => Some("model"),
             ApiError::NotAcceptable { .. } => Some("accept"),
             ApiError::Evaluation(homolog_jobs::Error::Pairs(_)) => Some("pairs"),
@@ -285,6 +245,14 @@ impl ApiError {
             ApiError::Evaluation(homolog_jobs::Error::KeyReused { .. }) => Some("idempotency-key"),
             _ => None,
         }
+    }
+}
+
+/// A duration as people say it.
+fn seconds(duration: Duration) -> String {
+    match duration.as_secs_f64() {
+        one if (0.999..=1.001).contains(&one) => "1 second".to_owned(),
+        some => format!("{} seconds", (some * 1e3).round() / 1e3),
     }
 }
 
@@ -308,17 +276,20 @@ fn of_evaluation(error: &homolog_jobs::Error) -> Kind {
 impl From<homolog_engine::Error> for ApiError {
     fn from(error: homolog_engine::Error) -> ApiError {
         match error {
-            homolog_engine::Error::QueueFull { waiting } => ApiError::QueueFull { waiting },
+            homolog_engine::Error::QueueFull { waiting } => {
+                ApiError::QueueFull { waiting, after: Duration::from_secs(1) }
+            }
             homolog_engine::Error::Stopped => ApiError::NotReady("the service is stopping"),
             other => ApiError::Internal(other.to_string()),
         }
     }
 }
 
-impl IntoResponse for ApiError {
-    fn into_response(self) -> Response {
+impl ApiError {
+    /// The error as it is sent: its cause is logged, and of what the caller cannot help nothing is said.
+    pub fn problem(&self) -> Problem {
         let kind = self.kind();
-        let detail = match &self {
+        let detail = match self {
             cause if kind == Kind::InternalError => {
                 tracing::error!(%cause, "the service failed");
                 "the service failed; its log has the cause under this request's id".to_owned()
@@ -329,21 +300,43 @@ impl IntoResponse for ApiError {
             }
         };
         let (name, title) = kind.words();
-        let problem = Problem {
+        Problem {
             kind: format!("/problems/{name}"),
             title,
             status: kind.status().as_u16(),
             detail,
             field: self.field().map(str::to_owned),
             instance: request_id(),
-        };
-        let mut response = (kind.status(), axum::Json(problem)).into_response();
+        }
+    }
+
+    /// When to try again, s, for what passes by itself.
+    fn retry_after(&self) -> Option<u64> {
+        match self {
+            ApiError::QueueFull { after, .. } | ApiError::RateLimited { after, .. } => {
+                Some(after.as_secs_f64().ceil().max(1.0) as u64)
+            }
+            // evaluations end after minutes, images after moments
+            ApiError::Evaluation(homolog_jobs::Error::TooMany { .. }) => Some(30),
+            other => match other.kind() {
+                Kind::QueueFull | Kind::NotReady | Kind::StorageFull | Kind::StorageUnavailable => Some(1),
+                _ => None,
+            },
+        }
+    }
+}
+
+impl IntoResponse for ApiError {
+    fn into_response(self) -> Response {
+        let status = self.kind().status();
+        let mut response = (status, axum::Json(self.problem())).into_response();
         let headers = response.headers_mut();
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
-        if matches!(kind, Kind::QueueFull | Kind::NotReady | Kind::StorageFull | Kind::StorageUnavailable) {
-            // evaluations end after minutes, images after moments
-            let evaluations = matches!(self, ApiError::Evaluation(homolog_jobs::Error::TooMany { .. }));
-            headers.insert(header::RETRY_AFTER, HeaderValue::from_static(if evaluations { "30" } else { "1" }));
+        if let Some(seconds) = self.retry_after() {
+            headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+        }
+        if status == axum::http::StatusCode::UNAUTHORIZED {
+            headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
         }
         response
     }

@@ -4,12 +4,15 @@
 //! well, so that both give the same answer. [`router`] lists all routes; [`error::ApiError`] is the only type that
 //! becomes an error response. Knows nothing about tensors or ONNX Runtime: that is `homolog-engine`.
 
+pub mod access;
 pub mod app;
 pub mod cli;
 mod commands;
 pub mod config;
 pub mod error;
+mod listen;
 mod logging;
+pub mod metrics;
 pub mod middleware;
 pub mod pipeline;
 pub mod render;

@@ -1,39 +1,25 @@
 //! What every request passes, from the outside in.
 
+mod limits;
+mod trace;
+
 use std::any::Any;
-use std::time::{Duration, Instant};
 
 use axum::Router;
-use axum::body::{Body, HttpBody};
 use axum::extract::{DefaultBodyLimit, Request, State};
-use axum::http::{HeaderName, StatusCode, header};
+use axum::http::{HeaderName, HeaderValue, StatusCode, header};
 use axum::middleware::{Next, from_fn, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use tower::ServiceBuilder;
 use tower_http::catch_panic::CatchPanicLayer;
-use tower_http::request_id::{MakeRequestUuid, PropagateRequestIdLayer, RequestId, SetRequestIdLayer};
+use tower_http::cors::{AllowOrigin, CorsLayer};
+use tower_http::request_id::{MakeRequestUuid, PropagateRequestIdLayer, SetRequestIdLayer};
 use tower_http::sensitive_headers::SetSensitiveHeadersLayer;
-use tracing::Instrument;
 
 use crate::app::App;
 use crate::error::ApiError;
-
-/// The header with a request's id, taken from the caller or made here, and always sent back.
-pub const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
-
-/// A caller that sends too long a body is listened to for as many bytes more and as long, so that it can hear the answer:
-/// a connection that is closed while bytes arrive is reset, and the answer is lost with it.
-const DRAIN_BYTES: u64 = 256 << 20;
-const DRAIN_TIME: Duration = Duration::from_secs(5);
-
-tokio::task_local! {
-    static ID: String;
-}
-
-/// The id of the request that is being answered by this task.
-pub fn request_id() -> Option<String> {
-    ID.try_with(Clone::clone).ok()
-}
+pub use limits::{Deadline, Reservation, TIMEOUT, admit, time_left};
+pub use trace::{REQUEST_ID, request_id};
 
 /// Puts the whole stack round `router`.
 pub fn stack(router: Router, app: &App) -> Router {
@@ -43,51 +29,20 @@ pub fn stack(router: Router, app: &App) -> Router {
             .layer(SetSensitiveHeadersLayer::new([header::AUTHORIZATION, header::COOKIE]))
             .layer(SetRequestIdLayer::new(REQUEST_ID, MakeRequestUuid))
             .layer(PropagateRequestIdLayer::new(REQUEST_ID))
-            .layer(from_fn(trace))
+            .layer(from_fn_with_state(app.clone(), trace::trace))
             // inside the trace, so that a panic is logged with the request's id
             .layer(CatchPanicLayer::custom(panicked))
             .layer(from_fn(explained))
-            .layer(from_fn_with_state(app.clone(), deadline))
-            .layer(from_fn_with_state(app.clone(), announced_length))
+            .layer(from_fn(careful))
+            // before keys: a browser asks without one whether it may ask
+            .option_layer(cors(app))
+            .layer(from_fn_with_state(app.clone(), keys))
+            .layer(from_fn_with_state(app.clone(), limits::deadline))
+            .layer(from_fn_with_state(app.clone(), limits::announced_length))
+            .layer(from_fn_with_state(app.clone(), limits::body))
             // for bodies that do not announce their length
             .layer(DefaultBodyLimit::max(app.config().max_body_bytes)),
     )
-}
-
-/// Gives the request its span, and its id to whatever runs in it; logs the answer.
-async fn trace(request: Request, next: Next) -> Response {
-    let id = request.extensions().get::<RequestId>();
-    let id = id.map(|id| String::from_utf8_lossy(id.header_value().as_bytes()).into_owned());
-    let id = id.unwrap_or_default();
-    let (method, path) = (request.method(), request.uri().path());
-    let span = tracing::info_span!("request", %id, %method, path);
-    let answer = async move {
-        let mut log = Log(Some(Instant::now()));
-        let response = next.run(request).await;
-        log.answered(&response);
-        response
-    };
-    ID.scope(id, answer.instrument(span)).await
-}
-
-/// One line for each request: how it was answered, or that nobody waited for the answer.
-struct Log(Option<Instant>);
-
-impl Log {
-    fn answered(&mut self, response: &Response) {
-        let Some(start) = self.0.take() else { return };
-        let (status, ms) = (response.status().as_u16(), start.elapsed().as_secs_f64() * 1e3);
-        let timing = response.headers().get("server-timing").and_then(|value| value.to_str().ok());
-        tracing::info!(status, ms, timing, "answered");
-    }
-}
-
-impl Drop for Log {
-    fn drop(&mut self) {
-        if let Some(start) = self.0 {
-            tracing::info!(ms = start.elapsed().as_secs_f64() * 1e3, "the client left");
-        }
-    }
 }
 
 fn panicked(panic: Box<dyn Any + Send>) -> Response {
@@ -97,14 +52,6 @@ fn panicked(panic: Box<dyn Any + Send>) -> Response {
     ApiError::Internal(format!("panic: {cause}")).into_response()
 }
 
-/// Takes one of the bounded number of places before the body is read; around routes that take images.
-pub async fn admit(State(app): State<App>, request: Request, next: Next) -> Response {
-    match app.admit() {
-        Ok(_place) => next.run(request).await,
-        Err(error) => error.into_response(),
-    }
-}
-
 /// A refusal without a word of ours, such as the documentation's own, becomes a problem like all others.
 async fn explained(request: Request, next: Next) -> Response {
     let response = next.run(request).await;
@@ -112,31 +59,62 @@ async fn explained(request: Request, next: Next) -> Response {
     if response.status() == StatusCode::NOT_FOUND && !typed { ApiError::NotFound.into_response() } else { response }
 }
 
-/// Drops the handler when its time is over, which takes its images out of the queue.
-async fn deadline(State(app): State<App>, request: Request, next: Next) -> Response {
-    let limit = app.config().request_timeout();
-    match tokio::time::timeout(limit, next.run(request)).await {
-        Ok(response) => response,
-        Err(_) => ApiError::Timeout { seconds: limit.as_secs() }.into_response(),
+/// Pages load and run nothing but their own, and stand in no one's frame; nothing is taken for another type than it says.
+const POLICY: &str =
+    "default-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; frame-ancestors 'none'";
+
+/// Headers that make browsers careful.
+async fn careful(request: Request, next: Next) -> Response {
+    let mut response = next.run(request).await;
+    let headers = response.headers_mut();
+    let page = headers.get(header::CONTENT_TYPE).is_some_and(|kind| kind.as_bytes().starts_with(b"text/html"));
+    headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    if page {
+        headers.insert(header::CONTENT_SECURITY_POLICY, HeaderValue::from_static(POLICY));
+        headers.insert(header::X_FRAME_OPTIONS, HeaderValue::from_static("DENY"));
+        headers.insert(header::REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
     }
+    response
 }
 
-/// Refuses a body by the length it announces, before any of it is kept.
-async fn announced_length(State(app): State<App>, request: Request, next: Next) -> Response {
-    let limit = app.config().max_body_bytes;
-    let length = request.body().size_hint().lower();
-    if length <= limit as u64 {
+/// Scripts of the pages that were named may ask and read; without any there is no layer.
+fn cors(app: &App) -> Option<CorsLayer> {
+    let origins: Vec<HeaderValue> = app.config().cors_origins.iter().map(|origin| origin.header().clone()).collect();
+    if origins.is_empty() {
+        return None;
+    }
+    let idempotency = HeaderName::from_static("idempotency-key");
+    let layer = CorsLayer::new()
+        .allow_origin(AllowOrigin::list(origins))
+        .allow_methods([axum::http::Method::GET, axum::http::Method::POST, axum::http::Method::DELETE])
+        .allow_headers([header::AUTHORIZATION, header::CONTENT_TYPE, header::ACCEPT, REQUEST_ID, TIMEOUT, idempotency])
+        .expose_headers([
+            REQUEST_ID,
+            header::LOCATION,
+            header::RETRY_AFTER,
+            HeaderName::from_static("server-timing"),
+            HeaderName::from_static("x-homolog-describe"),
+        ]);
+    Some(layer)
+}
+
+/// What is asked for without a key: probes, counts and the documentation.
+pub fn is_open(path: &str) -> bool {
+    path.starts_with("/health/") || matches!(path, "/metrics" | "/openapi.json" | "/docs") || path.starts_with("/docs/")
+}
+
+/// Asks for a key where keys were configured.
+async fn keys(State(app): State<App>, request: Request, next: Next) -> Response {
+    if is_open(request.uri().path()) {
         return next.run(request).await;
     }
-    if length <= DRAIN_BYTES {
-        // whether it was all read or not, the answer is the same
-        let _ = tokio::time::timeout(DRAIN_TIME, drain(request.into_body())).await;
+    match app.access().admit(request.headers()) {
+        Ok(key) => {
+            if let Some(key) = key {
+                tracing::debug!(key, "admitted");
+            }
+            next.run(request).await
+        }
+        Err(error) => error.into_response(),
     }
-    ApiError::BodyTooLarge { limit }.into_response()
-}
-
-async fn drain(body: Body) {
-    use futures::StreamExt;
-    let mut chunks = body.into_data_stream();
-    while let Some(Ok(_)) = chunks.next().await {}
 }

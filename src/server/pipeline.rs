@@ -6,6 +6,7 @@ mod eval;
 mod match_pair;
 
 use std::future::Future;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
@@ -14,15 +15,19 @@ use homolog_core::features::FeatureMap;
 use homolog_core::geometry::Fit;
 use homolog_core::image::{Photo, Pixels};
 use homolog_core::matching::View;
-use homolog_engine::{Model, WhenFull};
+use homolog_engine::{Engine, Key, Model, WhenFull};
+use sha2::{Digest, Sha256};
 use tracing::{Instrument, info_span};
 
+use crate::access::digest_of;
 use crate::app::App;
 use crate::error::ApiError;
+use crate::middleware::time_left;
 use crate::render::{Layout, thumbnail};
+use crate::request::ImageSource;
 pub use describe::{Described, describe};
 pub use eval::{evaluate, keep_image, report, result, specify};
-pub use match_pair::{Matched, match_pair};
+pub use match_pair::{Matched, match_lines, match_pair};
 
 /// Time spent on all images of a request together; more than the request took where they overlap.
 #[derive(Clone, Copy, Debug, Default)]
@@ -55,9 +60,9 @@ impl Timings {
 }
 
 /// The model and the resolution that a request takes, which the model offers.
-struct Encoder<'a> {
-    app: &'a App,
-    model: &'a Model,
+struct Encoder {
+    app: App,
+    model: Model,
     resolution: u32,
 }
 
@@ -70,7 +75,7 @@ struct Prepared {
 
 /// A photo as the network sees it.
 struct Encoded {
-    features: FeatureMap<'static>,
+    features: Arc<FeatureMap<'static>>,
     fit: Fit,
 }
 
@@ -80,23 +85,93 @@ impl Encoded {
     }
 }
 
-impl<'a> Encoder<'a> {
-    fn new(app: &'a App, model: Option<&str>, resolution: Option<u32>) -> Result<Encoder<'a>, ApiError> {
-        let model = app.model(model)?;
-        let manifest = model.manifest();
-        let resolution = crate::request::resolution(manifest, resolution, "resolution")?;
-        Ok(Encoder { app, model, resolution })
+/// How an image of a request is taken.
+struct Taken<'a> {
+    /// What the request calls it.
+    field: &'a str,
+    /// How large it is drawn, if a picture was asked for.
+    layout: Option<Layout>,
+    /// What becomes of it when the queue is full.
+    when_full: WhenFull,
+    /// Asked before it is encoded, whether it is of any use.
+    check: &'a (dyn Fn(&Fit) -> Result<(), ApiError> + Sync),
+}
+
+/// A flight of the cache has failed; whoever began it knows why.
+#[derive(Clone, Copy, Debug)]
+struct Failed;
+
+impl Encoder {
+    fn new(app: &App, model: Option<&str>, resolution: Option<u32>) -> Result<Encoder, ApiError> {
+        let model = app.model(model)?.clone();
+        let resolution = crate::request::resolution(model.manifest(), resolution, "resolution")?;
+        Ok(Encoder { app: app.clone(), model, resolution })
     }
 
-    async fn prepare(
+    /// The image's descriptors, out of the cache or made now, and what is drawn of it.
+    async fn encode(
         &self,
-        file: Bytes,
-        field: &str,
-        layout: Option<Layout>,
+        image: &ImageSource,
+        taken: &Taken<'_>,
         timings: &mut Timings,
-    ) -> Result<Prepared, ApiError> {
+    ) -> Result<(Encoded, Option<Photo>), ApiError> {
+        let key = Key {
+            image: self.digest(image, taken.field).await?,
+            bundle: self.model.digest().clone(),
+            resolution: self.resolution,
+            fit: self.model.manifest().preparation(self.resolution).fit,
+        };
+        let (mut thumbnail, mut fault) = (None, None);
+        loop {
+            let make = async {
+                let made = self.make(image, taken, &mut thumbnail, timings).await;
+                made.map_err(|error| {
+                    fault = Some(error);
+                    Failed
+                })
+            };
+            match self.app.cache().get_or_make(key.clone(), make).await {
+                Ok(found) => {
+                    (taken.check)(&found.fit)?;
+                    if taken.layout.is_some() && thumbnail.is_none() {
+                        thumbnail = self.prepare(self.file(image).await?, taken, timings).await?.thumbnail;
+                    }
+                    return Ok((Encoded { features: found.features, fit: found.fit }, thumbnail));
+                }
+                // another request's, whose reasons need not be ours: its points, or its time
+                Err(Failed) => {
+                    if let Some(error) = fault.take() {
+                        return Err(error);
+                    }
+                }
+            }
+        }
+    }
+
+    async fn make(
+        &self,
+        image: &ImageSource,
+        taken: &Taken<'_>,
+        thumbnail: &mut Option<Photo>,
+        timings: &mut Timings,
+    ) -> Result<(FeatureMap<'static>, Fit), ApiError> {
+        let prepared = self.prepare(self.file(image).await?, taken, timings).await?;
+        (taken.check)(&prepared.fit)?;
+        let engine = self.app.engine()?;
+        if taken.when_full == WhenFull::Refuse {
+            in_time(engine)?;
+        }
+        let described = engine.describe_timed(&self.model, prepared.pixels, taken.when_full).await?;
+        timings.queue += described.queued;
+        timings.encode += described.encoded;
+        self.app.metrics().batch(described.batch);
+        *thumbnail = prepared.thumbnail;
+        Ok((described.features, prepared.fit))
+    }
+
+    async fn prepare(&self, file: Bytes, taken: &Taken<'_>, timings: &mut Timings) -> Result<Prepared, ApiError> {
         let preparation = self.model.manifest().preparation(self.resolution);
-        let limits = self.app.config().decode_limits();
+        let (limits, layout) = (self.app.config().decode_limits(), taken.layout);
         let work = move || -> Result<Prepared, CoreError> {
             let photo = Photo::decode(&file, &limits)?;
             let (pixels, fit) = preparation.prepare(&photo)?;
@@ -105,22 +180,44 @@ impl<'a> Encoder<'a> {
         };
         let work = self.app.on_cpu(work).instrument(info_span!("decode"));
         let prepared = timed(&mut timings.decode, work).await?;
-        prepared.map_err(|error| ApiError::Image { field: field.to_owned(), error })
+        prepared.map_err(|error| ApiError::Image { field: taken.field.to_owned(), error })
     }
 
-    async fn encode(
-        &self,
-        image: Prepared,
-        when_full: WhenFull,
-        timings: &mut Timings,
-    ) -> Result<(Encoded, Option<Photo>), ApiError> {
-        let engine = self.app.engine()?;
-        let described = engine.describe_timed(self.model, image.pixels, when_full).await?;
-        timings.queue += described.queued;
-        timings.encode += described.encoded;
-        let features = described.features;
-        let fit = image.fit;
-        Ok((Encoded { features, fit }, image.thumbnail))
+    /// SHA-256 of the image's file. One that is named must be there, whether its descriptors are kept or not.
+    async fn digest(&self, image: &ImageSource, field: &str) -> Result<[u8; 32], ApiError> {
+        match image {
+            ImageSource::File(file) if file.len() <= SHORT => Ok(Sha256::digest(file).into()),
+            ImageSource::File(file) => {
+                let file = file.clone();
+                self.app.on_cpu(move || Sha256::digest(&file).into()).await
+            }
+            ImageSource::Id(id) => {
+                let unknown = || ApiError::UnknownImage { field: field.to_owned(), id: id.clone() };
+                let digest = digest_of(id).ok_or_else(unknown)?;
+                if self.app.jobs()?.store().has_image(id).await? { Ok(digest) } else { Err(unknown()) }
+            }
+        }
+    }
+
+    async fn file(&self, image: &ImageSource) -> Result<Bytes, ApiError> {
+        match image {
+            ImageSource::File(file) => Ok(file.clone()),
+            ImageSource::Id(id) => Ok(self.app.jobs()?.store().image(id).await?.into()),
+        }
+    }
+}
+
+/// Files up to this length are digested where they are, which takes less than the way to the pool.
+const SHORT: usize = 1 << 20;
+
+/// Refuses what would not be ready before its time is over: better at once than after it has waited.
+fn in_time(engine: &Engine) -> Result<(), ApiError> {
+    let (waiting, left) = (engine.waiting(), time_left());
+    // each that waits is a request's first image, and brings a second one
+    let expected = engine.expected_wait() * 2;
+    match left {
+        Some(left) if waiting > 0 && expected > left => Err(ApiError::QueueFull { waiting, after: expected }),
+        _ => Ok(()),
     }
 }
 

@@ -7,32 +7,54 @@ mod eval;
 mod image;
 mod json;
 mod match_pair;
-mod multipart;
+pub mod multipart;
 
 use axum::extract::{FromRequest, Request};
 use axum::http::{StatusCode, header};
 use bytes::Bytes;
 use homolog_core::bundle::Manifest;
 use serde::de::DeserializeOwned;
+use tokio::sync::OwnedSemaphorePermit;
 
 use crate::app::App;
 use crate::error::ApiError;
+use crate::middleware::Reservation;
 pub use describe::{Answer, DescribeForm, DescribeJob, DescribeJson, DescribeSettings, Format};
 pub use eval::{EvalForm, EvalJob, EvalJson, EvalSettings, PckRequest, ResultType, RunSettings};
-pub use image::{ImageForm, ImageJob};
+pub use image::{ImageForm, ImageJob, ImageRef, ImageSource};
 pub use json::ImageJson;
-pub use match_pair::{MatchForm, MatchJob, MatchJson, MatchSettings, Picture};
+pub use match_pair::{Answered, MatchForm, MatchJob, MatchJson, MatchSettings};
 
 /// A job that comes as a form or as JSON.
-trait Body: Sized + Send + 'static {
+pub trait Body: Sized + Send + 'static {
     /// The JSON object it may come as.
-    type Json: DeserializeOwned;
+    type Json: DeserializeOwned + Send;
 
     /// Reads the parts as they come.
-    async fn from_form(parts: multipart::Parts<'_>) -> Result<Self, ApiError>;
+    fn from_form(parts: multipart::Parts<'_>) -> impl Future<Output = Result<Self, ApiError>> + Send;
 
     /// Decodes what is in base64.
     fn from_json(app: &App, body: Self::Json) -> Result<Self, ApiError>;
+}
+
+/// A job whose body is there, and its place among the requests that are answered at once.
+pub struct Admitted<J>(pub J, pub Place);
+
+/// Held until the answer is there.
+pub struct Place {
+    _place: OwnedSemaphorePermit,
+    _body: Option<Reservation>,
+}
+
+impl<J: Body> FromRequest<App> for Admitted<J> {
+    type Rejection = ApiError;
+
+    async fn from_request(request: Request, app: &App) -> Result<Admitted<J>, ApiError> {
+        let body = request.extensions().get::<Reservation>().cloned();
+        let job = read(request, app).await?;
+        // taken only now: a caller that sends slowly holds up nobody
+        Ok(Admitted(job, Place { _place: app.admit()?, _body: body }))
+    }
 }
 
 /// Reads the body as its content type says.

@@ -1,6 +1,7 @@
 //! What the service answers; the command line prints the same.
 
 mod eval;
+pub mod lines;
 
 use homolog_core::bundle::Manifest;
 use homolog_core::features::{Dtype, Sampling};
@@ -11,7 +12,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use crate::app::App;
-use crate::error::ApiError;
+use crate::error::{ApiError, Problem};
 pub use eval::{EvalList, EvalResponse};
 
 /// The points, found.
@@ -29,6 +30,50 @@ pub struct MatchResponse {
     pub source: Size,
     /// The targets, in the order of the request.
     pub targets: Vec<TargetMatches>,
+}
+
+/// What [`MatchResponse`] says before its targets.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+pub struct MatchStart {
+    /// The model that was taken.
+    pub model: String,
+    /// Side of the network's input, px.
+    pub resolution: u32,
+    /// How places were read off the similarities.
+    pub matcher: Matcher,
+    /// How the source was read between its tokens.
+    pub sampling: Sampling,
+    /// The source as displayed.
+    pub source: Size,
+}
+
+/// A line of an answer that comes as its targets are ready.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(untagged)]
+pub enum MatchLine {
+    /// The first.
+    Start(MatchStart),
+    /// A target, in the order in which they are ready.
+    Target {
+        /// Its place in the request, from 0.
+        target: usize,
+        /// The points in it.
+        #[serde(flatten)]
+        matches: TargetMatches,
+    },
+    /// A target that could not be searched; without `target` the answer ends here.
+    Problem {
+        /// Its place in the request, from 0.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        target: Option<usize>,
+        /// What is wrong with it.
+        problem: Problem,
+    },
+    /// The last: without it the answer is not whole.
+    End {
+        /// True.
+        done: bool,
+    },
 }
 
 /// The points in one target.

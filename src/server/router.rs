@@ -1,5 +1,7 @@
 //! All routes, and the specification that cannot part from them.
 
+mod specification;
+
 use axum::Router;
 use axum::middleware::from_fn_with_state;
 use utoipa::OpenApi;
@@ -11,7 +13,7 @@ use crate::config::Config;
 use crate::error::ApiError;
 use crate::middleware;
 use crate::response::Description;
-use crate::routes::{describe, docs, eval, eval_events, eval_result, health, images, match_pair, models};
+use crate::routes::{describe, docs, eval, eval_events, eval_result, health, images, match_pair, metrics, models};
 
 /// What the specification says beside its routes.
 #[derive(OpenApi)]
@@ -57,11 +59,13 @@ fn routes(app: &App) -> OpenApiRouter<App> {
         .routes(routes!(models::show))
         .routes(routes!(health::live))
         .routes(routes!(health::ready))
+        .routes(routes!(metrics::show))
 }
 
 /// The whole service.
 pub fn app(app: App) -> Router {
     let (router, specification) = routes(&app).split_for_parts();
+    let specification = specification::complete(specification);
     let router = router
         .merge(docs::pages(specification))
         .fallback(async || ApiError::NotFound)
@@ -73,5 +77,5 @@ pub fn app(app: App) -> Router {
 /// The specification of the service.
 pub fn openapi() -> utoipa::openapi::OpenApi {
     // the specification does not depend on any setting
-    routes(&App::new(Config::default())).into_openapi()
+    specification::complete(routes(&App::new(Config::default())).into_openapi())
 }

@@ -1,6 +1,5 @@
 //! `homolog serve`: bind, answer, load beside it, and stop without losing a request.
 
-use std::future::IntoFuture;
 use std::net::SocketAddr;
 use std::time::Duration;
 
@@ -9,7 +8,7 @@ use tokio::sync::watch;
 
 use crate::app::{App, LoadError};
 use crate::config::Config;
-use crate::router;
+use crate::{listen, router};
 
 /// Why the service does not run.
 #[derive(Debug, thiserror::Error)]
@@ -42,15 +41,13 @@ pub async fn serve(config: Config, announce: impl FnOnce(SocketAddr)) -> Result<
     let listener = TcpListener::bind(config.listen).await.map_err(listen)?;
     announce(listener.local_addr()?);
 
-    let grace = config.shutdown_grace();
+    let (grace, head) = (config.shutdown_grace(), Duration::from_secs(config.header_timeout_s));
     let app = App::new(config);
     let (stopping, mut stopped) = watch::channel(());
-    let server = axum::serve(listener, router::app(app.clone()))
-        .with_graceful_shutdown(async move {
-            // an error means that the other end is gone, which means the same
-            let _ = stopped.changed().await;
-        })
-        .into_future();
+    let server = listen::serve(listener, router::app(app.clone()), head, async move {
+        // an error means that the other end is gone, which means the same
+        let _ = stopped.changed().await;
+    });
     tokio::pin!(server, stop);
 
     let loading = load(app.clone());
@@ -62,7 +59,7 @@ pub async fn serve(config: Config, announce: impl FnOnce(SocketAddr)) -> Result<
                 result?;
                 evaluations = Some(tokio::spawn(evaluate(app.clone())));
             }
-            result = &mut server => return Ok(result?),
+            () = &mut server => return Ok(()),
             () = &mut stop => break,
         }
     }

@@ -23,7 +23,8 @@ fn black_image(folder: &Path) -> Result<FeatureMap<'static>, Error> {
     let bundle = Bundle::open(folder)?;
     let manifest = bundle.manifest().clone();
     // A CPU, whatever there is: the same checkpoint is to give the same bundle.
-    let config = EngineConfig { provider: ProviderChoice::Cpu, workers: 1, threads: 0, queue: 1 };
+    let config =
+        EngineConfig { provider: ProviderChoice::Cpu, workers: 1, threads: 0, queue: 1, ..EngineConfig::default() };
     let engine = Engine::start(&config, vec![bundle])?;
     let Some(model) = engine.model(&manifest.id) else {
         return Err(Error::Failed(format!("{} was not loaded", manifest.id)));

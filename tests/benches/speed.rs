@@ -168,7 +168,8 @@ fn jpeg(photo: &Photo) -> Vec<u8> {
 }
 
 fn engine(bundle: Bundle) -> Engine {
-    let config = EngineConfig { provider: ProviderChoice::Cpu, workers: 1, threads: 0, queue: 4 };
+    let config =
+        EngineConfig { provider: ProviderChoice::Cpu, workers: 1, threads: 0, queue: 4, ..EngineConfig::default() };
     Engine::start(&config, vec![bundle]).unwrap()
 }
 

@@ -153,12 +153,14 @@ fn a_bundle_that_does_not_run_does_not_hide_the_others() {
     let engine = engine(vec![bad.clone(), demo], 8);
     assert_eq!(engine.models().map(|model| model.manifest().id.as_str()).collect::<Vec<_>>(), ["demo"]);
     assert!(engine.refused()[0].to_string().contains("the model bad failed"), "{:?}", engine.refused());
-    let config = EngineConfig { provider: ProviderChoice::Cpu, workers: 1, threads: 1, queue: 1 };
+    let config =
+        EngineConfig { provider: ProviderChoice::Cpu, workers: 1, threads: 1, queue: 1, ..EngineConfig::default() };
     assert!(matches!(Engine::start(&config, vec![bad]), Err(Error::Run { .. })));
 }
 
 fn engine(bundles: Vec<Bundle>, queue: usize) -> Engine {
-    let config = EngineConfig { provider: ProviderChoice::Cpu, workers: 1, threads: 1, queue };
+    let config =
+        EngineConfig { provider: ProviderChoice::Cpu, workers: 1, threads: 1, queue, ..EngineConfig::default() };
     Engine::start(&config, bundles).unwrap()
 }
 
@@ -209,7 +211,7 @@ async fn a_full_queue_is_an_error_at_once_and_the_next_image_is_answered() {
 #[test]
 fn cuda_that_was_asked_for_and_is_absent_is_an_error_and_auto_falls_back() {
     let start = |provider| {
-        let config = EngineConfig { provider, workers: 1, threads: 1, queue: 1 };
+        let config = EngineConfig { provider, workers: 1, threads: 1, queue: 1, ..EngineConfig::default() };
         Engine::start(&config, vec![Bundle::open(&root().join("models/demo")).unwrap()])
     };
     match start(ProviderChoice::Cuda) {
@@ -242,7 +244,8 @@ fn weights_outside_the_bundle_are_refused_by_the_runtime() {
     let old = Bundle::open(&root().join("models/demo")).unwrap().manifest().files["head.onnx"].clone();
     edit(&bundle, &old.sha256, &info.sha256);
     edit(&bundle, &format!("\"bytes\": {}\n", old.bytes), &format!("\"bytes\": {}\n", info.bytes));
-    let config = EngineConfig { provider: ProviderChoice::Cpu, workers: 1, threads: 1, queue: 1 };
+    let config =
+        EngineConfig { provider: ProviderChoice::Cpu, workers: 1, threads: 1, queue: 1, ..EngineConfig::default() };
     let loaded = Engine::start(&config, vec![Bundle::open(&bundle).unwrap()]);
     assert!(matches!(loaded, Err(Error::Load { .. })), "the graph was followed out of its folder");
 }

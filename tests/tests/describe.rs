@@ -129,7 +129,8 @@ fn succeed(output: &Output) -> String {
 
 /// The head's output without service or command line.
 async fn direct(bundle: &Path, photo: &[u8], resolution: u32) -> (FeatureMap<'static>, Fit) {
-    let config = EngineConfig { provider: ProviderChoice::Auto, workers: 1, threads: 0, queue: 1 };
+    let config =
+        EngineConfig { provider: ProviderChoice::Auto, workers: 1, threads: 0, queue: 1, ..EngineConfig::default() };
     let engine = Engine::start(&config, vec![Bundle::open(bundle).unwrap()]).unwrap();
     let model = engine.models().next().unwrap();
     let manifest = model.manifest();

@@ -74,7 +74,8 @@ fn peak(process: u32) -> u64 {
 
 /// Time of one bare encoding, the mean of many.
 async fn encode(models: &Path, photo: &Path) -> Duration {
-    let config = EngineConfig { provider: ProviderChoice::Cpu, workers: 1, threads: 0, queue: 4 };
+    let config =
+        EngineConfig { provider: ProviderChoice::Cpu, workers: 1, threads: 0, queue: 4, ..EngineConfig::default() };
     let engine = Engine::start(&config, vec![Bundle::open(&models.join("tiny")).unwrap()]).unwrap();
     let model = engine.model("tiny").unwrap();
     let photo = Photo::decode(&std::fs::read(photo).unwrap(), &DecodeLimits::default()).unwrap();

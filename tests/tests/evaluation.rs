@@ -25,7 +25,8 @@ use std::{collections::HashMap, ops::ControlFlow, path::Path};
 const SIZES: [(u32, u32); 6] = [(90, 60), (64, 64), (40, 120), (77, 51), (120, 90), (33, 80)];
 
 fn engine(bundles: Vec<Bundle>) -> Engine {
-    let config = EngineConfig { provider: ProviderChoice::Cpu, workers: 1, threads: 1, queue: 8 };
+    let config =
+        EngineConfig { provider: ProviderChoice::Cpu, workers: 1, threads: 1, queue: 8, ..EngineConfig::default() };
     Engine::start(&config, bundles).unwrap()
 }
 

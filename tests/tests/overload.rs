@@ -6,7 +6,7 @@ use base64::{Engine as _, engine::general_purpose::STANDARD};
 use futures::future::join_all;
 use homolog_tests::{
     golden,
-    service::{Service, assert_problem, form},
+    service::{Service, assert_problem, form, noise},
 };
 use serde_json::{Value, json};
 use std::{
@@ -26,8 +26,9 @@ fn slow() -> Value {
 #[tokio::test]
 async fn a_full_queue_is_told_at_once_and_what_was_taken_is_answered() {
     let service = Service::start(&["--queue", "1", "--workers", "1"]).await;
-    let photo = photo();
-    let answers = join_all((0..24).map(|_| service.post_form(form(&photo, &photo, &slow())))).await;
+    // all different, or they would be encoded once for all
+    let pairs = (0..24).map(|seed| form(&noise(2 * seed), &noise(2 * seed + 1), &slow()));
+    let answers = join_all(pairs.map(|pair| service.post_form(pair))).await;
     let (mut answered, mut refused) = (0, 0);
     for answer in answers {
         if answer.status() == 200 {
@@ -39,7 +40,7 @@ async fn a_full_queue_is_told_at_once_and_what_was_taken_is_answered() {
         refused += 1;
     }
     assert!(answered >= 1 && refused >= 1, "{answered} answered, {refused} refused");
-    assert_eq!(service.post_form(form(&photo, &photo, &slow())).await.status(), 200);
+    assert_eq!(service.post_form(form(&noise(100), &noise(101), &slow())).await.status(), 200);
 }
 
 #[tokio::test]
@@ -64,10 +65,10 @@ async fn an_upload_that_stalls_is_given_up_with_504() {
 #[tokio::test]
 async fn a_stop_under_load_finishes_what_runs_and_takes_nothing_new() {
     let service = Service::start(&[]).await;
-    let photo = photo();
     let running: Vec<_> = (0..12)
-        .map(|_| {
-            let post = service.client.post(format!("{}/match", service.url)).multipart(form(&photo, &photo, &slow()));
+        .map(|seed| {
+            let pair = form(&noise(2 * seed), &noise(2 * seed + 1), &slow());
+            let post = service.client.post(format!("{}/match", service.url)).multipart(pair);
             tokio::spawn(post.send())
         })
         .collect();
@@ -93,17 +94,10 @@ async fn a_stop_under_load_finishes_what_runs_and_takes_nothing_new() {
 async fn a_client_that_leaves_stops_its_run() {
     let service = Service::start(&["--log", "homolog_engine=debug,homolog=info", "--log-format", "json"]).await;
     let address = service.url.trim_start_matches("http://").to_owned();
-    let image = STANDARD.encode(photo());
-    let targets = vec![json!({ "base64": image }); 100];
-    let body = json!({ "points": [[1, 1]], "resolution": 448, "source": { "base64": image }, "targets": targets });
-    let (body, length) = (body.to_string(), body.to_string().len());
-    let head = format!(
-        "POST /match HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: {length}\r\n\r\n"
-    );
     // Now and then the client leaves between two runs, and there is nothing to stop: then once more.
-    let stopped = (0..10).any(|_| {
+    let stopped = (0..10).any(|turn| {
         let mut stream = std::net::TcpStream::connect(&address).unwrap();
-        stream.write_all((head.clone() + &body).as_bytes()).unwrap();
+        stream.write_all(many(1000 * turn).as_bytes()).unwrap();
         service.log_line(&["\"encode\"", "\"stopped\":false"]).expect("images are encoded");
         std::thread::sleep(Duration::from_millis(50));
         drop(stream);
@@ -117,29 +111,59 @@ async fn a_client_that_leaves_stops_its_run() {
     assert_eq!(service.post_form(form(&photo, &photo, &slow())).await.status(), 200);
 }
 
+/// A request of one source and a hundred targets, all different, as it goes over the wire.
+fn many(seed: u32) -> String {
+    let image = |seed| json!({ "base64": STANDARD.encode(noise(seed)) });
+    let targets: Vec<Value> = (1..=100).map(|target| image(seed + target)).collect();
+    let body = json!({ "points": [[1, 1]], "resolution": 448, "source": image(seed), "targets": targets }).to_string();
+    let length = body.len();
+    format!(
+        "POST /match HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: {length}\r\n\r\n{body}"
+    )
+}
+
 #[tokio::test]
 async fn requests_beyond_the_bound_are_refused_before_their_bodies_are_read() {
     let service = Service::start(&["--max-requests", "1"]).await;
     let address = service.url.trim_start_matches("http://").to_owned();
+    let mut long = std::net::TcpStream::connect(&address).unwrap();
+    long.write_all(many(0).as_bytes()).unwrap();
     let head = "POST /match HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: 1000\r\n\r\n";
-    let photo = photo();
-    let (stalled, refused) = loop {
-        let mut stalled = std::net::TcpStream::connect(&address).unwrap();
-        stalled.write_all(head.as_bytes()).unwrap();
-        let answer = service.post_form(form(&photo, &photo, &slow())).await;
-        // Where the other request came first, the stalled one was refused: once more.
-        if answer.status() != 200 {
-            break (stalled, answer);
-        }
-    };
-    assert_problem(refused, 429, "queue-full", None).await;
+    // The head alone is enough for a refusal; where it came before the long request was whole, once more.
+    let answer = (0..100).find_map(|_| {
+        std::thread::sleep(Duration::from_millis(20));
+        let mut stream = std::net::TcpStream::connect(&address).unwrap();
+        stream.set_read_timeout(Some(Duration::from_millis(500))).unwrap();
+        stream.write_all(head.as_bytes()).unwrap();
+        let mut answer = [0; 4096];
+        let length = stream.read(&mut answer).ok()?;
+        Some(String::from_utf8_lossy(&answer[..length]).into_owned())
+    });
+    let answer = answer.expect("the head of a request is refused");
+    assert!(answer.starts_with("HTTP/1.1 429") && answer.contains("queue-full"), "{answer}");
     assert_eq!(service.get("/models").await.status(), 200);
-    drop(stalled);
-    let mut answer = service.post_form(form(&photo, &photo, &slow())).await;
+    drop(long);
+    let mut answer = service.post_form(form(&noise(1), &noise(2), &slow())).await;
     while answer.status() == 429 {
-        answer = service.post_form(form(&photo, &photo, &slow())).await;
+        answer = service.post_form(form(&noise(1), &noise(2), &slow())).await;
     }
     assert_eq!(answer.status(), 200);
+}
+
+#[tokio::test]
+async fn requests_whose_bodies_come_slowly_hold_no_place() {
+    let service = Service::start(&["--max-requests", "1"]).await;
+    let address = service.url.trim_start_matches("http://").to_owned();
+    let head = "POST /match HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: 1000\r\n\r\n{";
+    let stalled: Vec<_> = (0..50)
+        .map(|_| {
+            let mut stream = std::net::TcpStream::connect(&address).unwrap();
+            stream.write_all(head.as_bytes()).unwrap();
+            stream
+        })
+        .collect();
+    assert_eq!(service.post_form(form(&noise(1), &noise(2), &slow())).await.status(), 200);
+    drop(stalled);
 }
 
 #[tokio::test]

@@ -15,7 +15,8 @@ use homolog_tests::{heads::tiny, options, root};
 use std::{collections::HashSet, path::Path};
 
 fn engine(bundles: Vec<Bundle>, workers: usize) -> Engine {
-    let config = EngineConfig { provider: ProviderChoice::Cpu, workers, threads: 1, queue: 8 };
+    let config =
+        EngineConfig { provider: ProviderChoice::Cpu, workers, threads: 1, queue: 8, ..EngineConfig::default() };
     Engine::start(&config, bundles).unwrap()
 }
 

@@ -30,7 +30,8 @@ fn report(bundle: Bundle, limit: usize) -> Option<Report> {
     let matching = Matching { matcher: Matcher::Argmax {}, sampling: Sampling::Bilinear, top_k: 0, cycle: false };
     let tasks = [Task { model: 0, matching }];
     let mut results = Vec::new();
-    let config = EngineConfig { provider: ProviderChoice::Auto, workers: 1, threads: 0, queue: 8 };
+    let config =
+        EngineConfig { provider: ProviderChoice::Auto, workers: 1, threads: 0, queue: 8, ..EngineConfig::default() };
     let engine = Engine::start(&config, vec![bundle]).unwrap();
     let model = engine.models().next().unwrap();
     let resolution = model.manifest().default_resolution;

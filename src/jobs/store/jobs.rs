@@ -248,6 +248,17 @@ impl Store {
         self.with_progress(job(&row)?).await
     }
 
+    /// How many jobs there are in each state that any is in.
+    ///
+    /// # Errors
+    /// Those of the store.
+    pub async fn counts(&self) -> Result<Vec<(String, u64)>, Error> {
+        let rows = sqlx::query("SELECT state, count(*) AS jobs FROM eval_jobs GROUP BY state");
+        let rows = rows.fetch_all(&self.pool).await?;
+        let one = |row: &AnyRow| Ok((row.try_get("state")?, row.try_get::<i64, _>("jobs")?.max(0) as u64));
+        rows.iter().map(one).collect()
+    }
+
     /// The newest jobs, `limit` of them after `skip` newer ones.
     ///
     /// # Errors

@@ -4,7 +4,7 @@ use homolog_core::Error as CoreError;
 use homolog_engine::WhenFull;
 use tracing::{Instrument, info_span};
 
-use super::{Encoder, Timings, timed};
+use super::{Encoder, Taken, Timings, timed};
 use crate::app::App;
 use crate::error::ApiError;
 use crate::request::{DescribeJob, Format};
@@ -35,16 +35,17 @@ pub async fn describe(app: &App, job: DescribeJob, format: Format) -> Result<Des
     let settings = job.settings;
     let encoder = Encoder::new(app, settings.model.as_deref(), settings.resolution)?;
     let mut timings = Timings::default();
-    let image = encoder.prepare(job.image, "image", None, &mut timings).await?;
-    let (image, _) = encoder.encode(image, WhenFull::Refuse, &mut timings).await?;
+    let taken = Taken { field: "image", layout: None, when_full: WhenFull::Refuse, check: &|_| Ok(()) };
+    let (image, _) = encoder.encode(&job.image, &taken, &mut timings).await?;
 
     let (normalise, dtype) = (settings.normalise.unwrap_or_default(), settings.dtype.unwrap_or_default());
-    let description = Description::new(encoder.model, encoder.resolution, &image.view(), normalise, dtype);
+    let description = Description::new(&encoder.model, encoder.resolution, &image.view(), normalise, dtype);
     // numbers, and an id that the manifest's rules keep in ASCII
     let json = serde_json::to_string(&description).map_err(|error| ApiError::Internal(error.to_string()))?;
     let metadata = json.clone();
     let write = move || {
-        let features = if normalise { image.features.normalised() } else { image.features };
+        let normalised = normalise.then(|| image.features.normalised());
+        let features = normalised.as_ref().unwrap_or(&image.features);
         match format {
             Format::Npy => features.to_npy(dtype),
             Format::Safetensors => features.to_safetensors(dtype, METADATA, &metadata),

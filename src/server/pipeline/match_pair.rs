@@ -1,25 +1,25 @@
 //! Matching: the source goes first, so that a point outside it is refused before any target is touched. Targets follow a few at
 //! a time, and of each no more is kept than its matches: a hundred photos are never in memory together.
 
+use std::future::Future;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use bytes::Bytes;
-use futures::{StreamExt, TryStreamExt, stream};
+use futures::{Stream, StreamExt, TryStreamExt, stream};
 use homolog_core::Error as CoreError;
-use homolog_core::geometry::check_points;
+use homolog_core::geometry::{Fit, Point, check_points};
 use homolog_core::image::Photo;
-use homolog_core::matching::{self, Match, Settings};
+use homolog_core::matching::{self, Settings};
 use homolog_engine::WhenFull;
 use tracing::{Instrument, info_span};
 
-use super::{Encoded, Encoder, Timings, timed};
+use super::{Encoded, Encoder, Taken, Timings, timed};
 use crate::app::App;
 use crate::config::Config;
 use crate::error::ApiError;
 use crate::render::Layout;
-use crate::request::{MatchJob, MatchSettings};
-use crate::response::{MatchResponse, TargetMatches};
+use crate::request::{ImageSource, MatchJob};
+use crate::response::{MatchLine, MatchResponse, MatchStart, TargetMatches};
 
 /// An answer, and what belongs to it.
 #[derive(Debug)]
@@ -37,44 +37,39 @@ pub struct Matched {
 /// # Errors
 /// Every [`ApiError`] that is not about HTTP.
 pub async fn match_pair(app: &App, job: MatchJob, picture: bool) -> Result<Matched, ApiError> {
-    let plan = Plan::new(app, &job)?;
-    let encoder = &plan.encoder;
-    let layout = picture.then(|| Layout::new(job.targets.len()));
-    let mut timings = Timings::default();
-
-    let source = encoder.prepare(job.source, "source", layout, &mut timings).await?;
-    check_points(&job.settings.points, source.fit.image()).map_err(at_point)?;
-    let (source, source_thumbnail) = encoder.encode(source, WhenFull::Refuse, &mut timings).await?;
-
-    let shared = Arc::new(Queries { source, settings: job.settings, matching: plan.matching.clone() });
-    let plan = &plan;
-    let one = |(index, file): (usize, Bytes)| {
-        let shared = Arc::clone(&shared);
-        async move { plan.target(index, file, layout, shared).await }
-    };
-    // one more than there are workers: the next photo is decoded while they encode
-    let targets: Vec<_> = stream::iter(job.targets.into_iter().enumerate())
-        .map(one)
-        .buffered(app.config().workers + 1)
-        .try_collect()
-        .await?;
-
-    let mut thumbnails: Vec<Photo> = source_thumbnail.into_iter().collect();
-    let mut answers = Vec::with_capacity(targets.len());
-    for (answer, thumbnail, spent) in targets {
-        answers.push(answer);
+    let search = Search::begin(app, job, picture).await?;
+    let start = search.start();
+    let (mut timings, mut thumbnails) = (search.timings, Vec::from_iter(search.thumbnail.clone()));
+    let at_a_time = search.at_a_time();
+    let found: Vec<_> = search.targets().buffered(at_a_time).map(|(_, found)| found).try_collect().await?;
+    let mut targets = Vec::with_capacity(found.len());
+    for Found { matches, thumbnail, timings: spent } in found {
+        targets.push(matches);
         thumbnails.extend(thumbnail);
         timings.add(&spent);
     }
-    let response = MatchResponse {
-        model: encoder.model.manifest().id.clone(),
-        resolution: encoder.resolution,
-        matcher: plan.matching.matcher,
-        sampling: plan.matching.sampling,
-        source: shared.source.fit.image(),
-        targets: answers,
-    };
+    let MatchStart { model, resolution, matcher, sampling, source } = start;
+    let response = MatchResponse { model, resolution, matcher, sampling, source, targets };
     Ok(Matched { response, thumbnails, timings })
+}
+
+/// The same, each target as soon as it is searched: what a line is made of. The source has been encoded when this returns; a target that
+/// fails is a line of its own, and the others go on.
+///
+/// # Errors
+/// As [`match_pair`], of the source and the request.
+pub async fn match_lines(app: &App, job: MatchJob) -> Result<impl Stream<Item = MatchLine> + Send + use<>, ApiError> {
+    let search = Search::begin(app, job, false).await?;
+    let start = MatchLine::Start(search.start());
+    let (app, at_a_time) = (app.clone(), search.at_a_time());
+    let lines = search.targets().buffer_unordered(at_a_time).map(move |(target, found)| match found {
+        Ok(Found { matches, timings, .. }) => {
+            app.metrics().stages(&timings, "match");
+            MatchLine::Target { target, matches }
+        }
+        Err(error) => MatchLine::Problem { target: Some(target), problem: error.problem() },
+    });
+    Ok(stream::iter([start]).chain(lines))
 }
 
 /// Tells work on the pool, when it is dropped with the request, that nobody waits any more.
@@ -86,22 +81,36 @@ impl Drop for Wanted {
     }
 }
 
-/// A request that makes sense, with every default filled in.
-struct Plan<'a> {
-    encoder: Encoder<'a>,
-    matching: Settings,
+/// A request that makes sense, its source encoded.
+struct Search {
+    shared: Arc<Shared>,
+    targets: Vec<ImageSource>,
+    thumbnail: Option<Photo>,
+    timings: Timings,
 }
 
-/// What every target is searched for.
-struct Queries {
+/// What every target is searched for, and how.
+struct Shared {
+    encoder: Encoder,
     source: Encoded,
-    settings: MatchSettings,
+    points: Vec<Point>,
     matching: Settings,
+    layout: Option<Layout>,
+    /// Whether the request is through with its only target.
+    single: bool,
 }
 
-impl<'a> Plan<'a> {
-    fn new(app: &'a App, job: &MatchJob) -> Result<Plan<'a>, ApiError> {
-        let settings = &job.settings;
+/// One target's share of the answer.
+struct Found {
+    matches: TargetMatches,
+    thumbnail: Option<Photo>,
+    timings: Timings,
+}
+
+impl Search {
+    /// Fills in every default and encodes the source.
+    async fn begin(app: &App, job: MatchJob, picture: bool) -> Result<Search, ApiError> {
+        let settings = job.settings;
         let encoder = Encoder::new(app, settings.model.as_deref(), settings.resolution)?;
         let manifest = encoder.model.manifest();
         let matching = Settings {
@@ -110,34 +119,62 @@ impl<'a> Plan<'a> {
             top_k: settings.top_k.unwrap_or(0),
             cycle: settings.cycle.unwrap_or(false),
         };
-        check_counts(app.config(), settings.points.len(), job.targets.len(), matching.top_k)?;
-        Ok(Plan { encoder, matching })
+        let (points, targets) = (settings.points, job.targets);
+        check_counts(app.config(), points.len(), targets.len(), matching.top_k)?;
+        let layout = picture.then(|| Layout::new(targets.len()));
+        let mut timings = Timings::default();
+        let check = |fit: &Fit| check_points(&points, fit.image()).map_err(at_point);
+        let taken = Taken { field: "source", layout, when_full: WhenFull::Refuse, check: &check };
+        let (source, thumbnail) = encoder.encode(&job.source, &taken, &mut timings).await?;
+        let shared = Shared { encoder, source, points, matching, layout, single: targets.len() == 1 };
+        Ok(Search { shared: Arc::new(shared), targets, thumbnail, timings })
     }
 
-    async fn target(
-        &self,
-        index: usize,
-        file: Bytes,
-        layout: Option<Layout>,
-        queries: Arc<Queries>,
-    ) -> Result<(TargetMatches, Option<Photo>, Timings), ApiError> {
+    fn start(&self) -> MatchStart {
+        let Shared { encoder, source, matching, .. } = &*self.shared;
+        MatchStart {
+            model: encoder.model.manifest().id.clone(),
+            resolution: encoder.resolution,
+            matcher: matching.matcher,
+            sampling: matching.sampling,
+            source: source.fit.image(),
+        }
+    }
+
+    /// One more than there are workers: the next photo is decoded while they encode.
+    fn at_a_time(&self) -> usize {
+        self.shared.encoder.app.engine().map_or(1, |engine| engine.workers()) + 1
+    }
+
+    /// The targets and their places, each with its work still to be done.
+    fn targets(self) -> impl Stream<Item = impl Future<Output = (usize, Result<Found, ApiError>)> + Send> + Send {
+        let shared = self.shared;
+        stream::iter(self.targets.into_iter().enumerate()).map(move |(index, image)| {
+            let shared = Arc::clone(&shared);
+            async move { (index, shared.target(index, &image).await) }
+        })
+    }
+}
+
+impl Shared {
+    async fn target(self: &Arc<Self>, index: usize, image: &ImageSource) -> Result<Found, ApiError> {
         let mut timings = Timings::default();
         let field = format!("target[{index}]");
-        let target = self.encoder.prepare(file, &field, layout, &mut timings).await?;
-        let (target, thumbnail) = self.encoder.encode(target, WhenFull::Wait, &mut timings).await?;
+        let when_full = if self.single { WhenFull::Next } else { WhenFull::Wait };
+        let taken = Taken { field: &field, layout: self.layout, when_full, check: &|_| Ok(()) };
+        let (target, thumbnail) = self.encoder.encode(image, &taken, &mut timings).await?;
         let wanted = Wanted(Arc::default());
-        let gone = Arc::clone(&wanted.0);
+        let (gone, shared) = (Arc::clone(&wanted.0), Arc::clone(self));
         let search = move || -> Result<TargetMatches, CoreError> {
-            let points = &queries.settings.points;
-            let (source, target_view, go_on) = (queries.source.view(), target.view(), || !gone.load(Ordering::Relaxed));
-            let found: Vec<Match> = matching::run_while(&source, &target_view, points, &queries.matching, &go_on)?;
-            Ok(TargetMatches::new(target.fit.image(), points, found))
+            let (source, target_view, go_on) = (shared.source.view(), target.view(), || !gone.load(Ordering::Relaxed));
+            let found = matching::run_while(&source, &target_view, &shared.points, &shared.matching, &go_on)?;
+            Ok(TargetMatches::new(target.fit.image(), &shared.points, found))
         };
         let search = self.encoder.app.on_cpu(search).instrument(info_span!("match"));
         let found = timed(&mut timings.finish, search).await?;
         // points were checked: what is left is a model that gives NaN
-        let found = found.map_err(|error| ApiError::Internal(error.to_string()))?;
-        Ok((found, thumbnail, timings))
+        let matches = found.map_err(|error| ApiError::Internal(error.to_string()))?;
+        Ok(Found { matches, thumbnail, timings })
     }
 }
 

@@ -1,13 +1,12 @@
 //! What `POST /describe` takes, and in which form it answers.
 
-use axum::extract::{FromRequest, Request};
 use axum::http::HeaderMap;
-use bytes::Bytes;
 use homolog_core::features::Dtype;
 use serde::Deserialize;
 use utoipa::ToSchema;
 
-use super::json::{self, ImageJson};
+use super::image::{ImageChoice, ImageRef, ImageSource};
+use super::json;
 use super::multipart::Parts;
 use super::{Body, accept};
 use crate::app::App;
@@ -76,8 +75,8 @@ pub struct DescribeForm {
 pub struct DescribeJson {
     /// The image.
     #[serde(default)]
-    #[schema(required, nullable = false)]
-    image: Option<ImageJson>,
+    #[schema(required, nullable = false, value_type = ImageChoice)]
+    image: Option<ImageRef>,
     /// The model's id; the service's default when left out.
     #[serde(default)]
     model: Option<String>,
@@ -101,12 +100,12 @@ pub struct DescribeJson {
 pub struct DescribeJob {
     /// How the descriptors are wanted.
     pub settings: DescribeSettings,
-    /// The file.
-    pub image: Bytes,
+    /// The image.
+    pub image: ImageSource,
 }
 
 impl DescribeJob {
-    fn new(settings: DescribeSettings, image: Option<Bytes>) -> Result<DescribeJob, ApiError> {
+    fn new(settings: DescribeSettings, image: Option<ImageSource>) -> Result<DescribeJob, ApiError> {
         let image = image.ok_or_else(|| ApiError::missing("image", "there is no image"))?;
         Ok(DescribeJob { settings, image })
     }
@@ -125,21 +124,13 @@ impl Body for DescribeJob {
             }
         }
         let settings = settings.map(|text| json::parse(&text)).transpose()?;
-        DescribeJob::new(settings.unwrap_or_default(), image)
+        DescribeJob::new(settings.unwrap_or_default(), image.map(ImageSource::File))
     }
 
     fn from_json(_: &App, body: DescribeJson) -> Result<DescribeJob, ApiError> {
-        let image = body.image.map(|image| image.decode("image")).transpose()?;
+        let image = body.image.map(|image| image.source("image")).transpose()?;
         let DescribeJson { model, resolution, normalise, format, dtype, .. } = body;
         DescribeJob::new(DescribeSettings { model, resolution, normalise, format, dtype }, image)
-    }
-}
-
-impl FromRequest<App> for DescribeJob {
-    type Rejection = ApiError;
-
-    async fn from_request(request: Request, app: &App) -> Result<DescribeJob, ApiError> {
-        super::read(request, app).await
     }
 }
 

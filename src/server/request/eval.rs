@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 
-use axum::extract::{FromRequest, Request};
 use axum::http::HeaderMap;
 use bytes::Bytes;
 use homolog_core::features::Sampling;
@@ -157,14 +156,6 @@ impl Body for EvalJob {
         let images = body.images.into_iter().map(decode).collect::<Result<_, ApiError>>()?;
         let EvalJson { dataset, pairs, name, runs, pck, strict, .. } = body;
         Ok(EvalJob { settings: EvalSettings { dataset, pairs, name, runs, pck, strict }, images })
-    }
-}
-
-impl FromRequest<App> for EvalJob {
-    type Rejection = ApiError;
-
-    async fn from_request(request: Request, app: &App) -> Result<EvalJob, ApiError> {
-        super::read(request, app).await
     }
 }
 

@@ -1,11 +1,11 @@
 //! What `POST /images` takes.
 
-use axum::extract::{FromRequest, Request};
 use bytes::Bytes;
+use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::Body;
-use super::json::ImageJson;
+use super::json::{self, ImageJson};
 use super::multipart::Parts;
 use crate::app::App;
 use crate::error::ApiError;
@@ -23,6 +23,61 @@ pub struct ImageForm {
 #[derive(Clone, Debug)]
 pub struct ImageJob(pub Bytes);
 
+/// An image of a request.
+#[derive(Clone, Debug)]
+pub enum ImageSource {
+    /// Its file.
+    File(Bytes),
+    /// The id of one that was sent to `POST /images`.
+    Id(String),
+}
+
+/// An image in JSON: its bytes, or the id of one that was sent before.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ImageRef {
+    #[serde(default)]
+    base64: Option<String>,
+    #[serde(default)]
+    id: Option<String>,
+}
+
+/// What [`ImageRef`] may be; here for the specification only.
+#[derive(Serialize, ToSchema)]
+#[schema(as = ImageRef)]
+#[serde(untagged)]
+#[allow(dead_code)]
+pub enum ImageChoice {
+    /// An image's bytes.
+    File(ImageJson),
+    /// An image that was sent to `POST /images`.
+    Kept(KeptImage),
+}
+
+/// An image that was sent to `POST /images`.
+#[derive(Serialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+#[allow(dead_code)]
+pub struct KeptImage {
+    /// Its id, the SHA-256 of its bytes.
+    id: String,
+}
+
+impl ImageRef {
+    pub(super) fn source(self, field: &str) -> Result<ImageSource, ApiError> {
+        match (self.base64, self.id) {
+            (Some(base64), None) => json::bytes(&base64, field).map(ImageSource::File),
+            (None, Some(id)) => Ok(ImageSource::Id(id)),
+            (Some(_), Some(_)) => {
+                Err(ApiError::invalid(field, "an image is given by `base64` or by `id`, not by both"))
+            }
+            (None, None) => {
+                Err(ApiError::invalid(field, "an image is given by `base64` or by `id`, and there is neither"))
+            }
+        }
+    }
+}
+
 impl Body for ImageJob {
     type Json = ImageJson;
 
@@ -39,13 +94,5 @@ impl Body for ImageJob {
 
     fn from_json(_: &App, body: ImageJson) -> Result<ImageJob, ApiError> {
         body.decode("base64").map(ImageJob)
-    }
-}
-
-impl FromRequest<App> for ImageJob {
-    type Rejection = ApiError;
-
-    async fn from_request(request: Request, app: &App) -> Result<ImageJob, ApiError> {
-        super::read(request, app).await
     }
 }

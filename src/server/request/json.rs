@@ -3,15 +3,15 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
-use serde::Deserialize;
 use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
 use serde_json::error::Category;
 use utoipa::ToSchema;
 
 use crate::error::ApiError;
 
 /// An image in JSON.
-#[derive(Debug, Deserialize, ToSchema)]
+#[derive(Debug, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ImageJson {
     /// The bytes of a JPEG, PNG or WebP file in base64 (the standard alphabet, padded).
@@ -20,11 +20,15 @@ pub struct ImageJson {
 
 impl ImageJson {
     pub(super) fn decode(&self, field: &str) -> Result<Bytes, ApiError> {
-        let bytes = STANDARD
-            .decode(&self.base64)
-            .map_err(|error| ApiError::malformed(Some(field), format!("this is not base64: {error}")))?;
-        Ok(bytes.into())
+        bytes(&self.base64, field)
     }
+}
+
+/// Decodes base64.
+pub(super) fn bytes(base64: &str, field: &str) -> Result<Bytes, ApiError> {
+    let bytes = STANDARD.decode(base64);
+    let bytes = bytes.map_err(|error| ApiError::malformed(Some(field), format!("this is not base64: {error}")))?;
+    Ok(bytes.into())
 }
 
 /// Reads JSON: what is not JSON is malformed, what is JSON of another shape is invalid, with the path to the place.

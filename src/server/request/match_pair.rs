@@ -1,8 +1,7 @@
 //! What `POST /match` takes.
 
-use axum::extract::{FromRequest, FromRequestParts, Request};
+use axum::extract::FromRequestParts;
 use axum::http::request::Parts as Head;
-use bytes::Bytes;
 use homolog_core::features::Sampling;
 use homolog_core::geometry::Point;
 use homolog_core::matching::Matcher;
@@ -10,7 +9,8 @@ use serde::Deserialize;
 use std::convert::Infallible;
 use utoipa::ToSchema;
 
-use super::json::{self, ImageJson};
+use super::image::{ImageChoice, ImageRef, ImageSource};
+use super::json;
 use super::multipart::Parts;
 use super::{Body, accept};
 use crate::app::App;
@@ -65,12 +65,12 @@ pub struct MatchForm {
 pub struct MatchJson {
     /// The image with the points.
     #[serde(default)]
-    #[schema(required, nullable = false)]
-    source: Option<ImageJson>,
+    #[schema(required, nullable = false, value_type = ImageChoice)]
+    source: Option<ImageRef>,
     /// The images to look in, at least one.
     #[serde(default)]
-    #[schema(required, min_items = 1)]
-    targets: Vec<ImageJson>,
+    #[schema(required, min_items = 1, value_type = Vec<ImageChoice>)]
+    targets: Vec<ImageRef>,
     /// The model's id; the service's default when left out.
     #[serde(default)]
     model: Option<String>,
@@ -100,10 +100,10 @@ pub struct MatchJson {
 pub struct MatchJob {
     /// What is asked for.
     pub settings: MatchSettings,
-    /// The file with the points.
-    pub source: Bytes,
-    /// The files to look in, at least one.
-    pub targets: Vec<Bytes>,
+    /// The image with the points.
+    pub source: ImageSource,
+    /// The images to look in, at least one.
+    pub targets: Vec<ImageSource>,
 }
 
 impl MatchJob {
@@ -111,8 +111,8 @@ impl MatchJob {
     fn new(
         app: &App,
         settings: MatchSettings,
-        source: Option<Bytes>,
-        targets: Vec<Bytes>,
+        source: Option<ImageSource>,
+        targets: Vec<ImageSource>,
     ) -> Result<MatchJob, ApiError> {
         let source = source.ok_or_else(|| ApiError::missing("source", "there is no source image"))?;
         if targets.is_empty() {
@@ -135,23 +135,23 @@ impl Body for MatchJob {
                 "request" => part.once(&mut settings).await?,
                 "target" => {
                     check_targets(app, targets.len() + 1)?;
-                    targets.push(part.bytes().await?);
+                    targets.push(ImageSource::File(part.bytes().await?));
                 }
                 _ => return Err(part.unknown("source, target and request")),
             }
         }
         let settings = settings.map(|text| json::parse(&text)).transpose()?;
         // an absent image is worth more of a word than an absent request
-        let job = MatchJob::new(app, MatchSettings::default(), source, targets)?;
+        let job = MatchJob::new(app, MatchSettings::default(), source.map(ImageSource::File), targets)?;
         let missing = || ApiError::malformed(Some("request"), "the part `request` is missing");
         Ok(MatchJob { settings: settings.ok_or_else(missing)?, ..job })
     }
 
     fn from_json(app: &App, body: MatchJson) -> Result<MatchJob, ApiError> {
         check_targets(app, body.targets.len())?;
-        let source = body.source.map(|image| image.decode("source"));
-        let targets = body.targets.iter().enumerate();
-        let targets = targets.map(|(index, image)| image.decode(&format!("target[{index}]")));
+        let source = body.source.map(|image| image.source("source"));
+        let targets = body.targets.into_iter().enumerate();
+        let targets = targets.map(|(index, image)| image.source(&format!("target[{index}]")));
         let settings = MatchSettings {
             model: body.model,
             points: body.points,
@@ -165,31 +165,32 @@ impl Body for MatchJob {
     }
 }
 
-impl FromRequest<App> for MatchJob {
-    type Rejection = ApiError;
-
-    async fn from_request(request: Request, app: &App) -> Result<MatchJob, ApiError> {
-        super::read(request, app).await
-    }
+/// The form of the answer: what `Accept` likes best.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Answered {
+    /// One JSON object.
+    Json,
+    /// A line of JSON for each target, as soon as it is searched.
+    Lines,
+    /// A picture.
+    Picture,
 }
 
-/// Whether the answer is to be a picture: `Accept` likes `image/png` better than JSON.
-#[derive(Clone, Copy, Debug)]
-pub struct Picture(bool);
-
-impl Picture {
-    /// Whether it is.
-    pub fn wanted(self) -> bool {
-        self.0
-    }
+impl Answered {
+    /// The media type of [`Answered::Lines`].
+    pub const LINES: &str = "application/x-ndjson";
 }
 
-impl FromRequestParts<App> for Picture {
+impl FromRequestParts<App> for Answered {
     type Rejection = Infallible;
 
-    async fn from_request_parts(head: &mut Head, _: &App) -> Result<Picture, Infallible> {
-        let preferred = accept::preferred(&head.headers, &["application/json", "image/png"]);
-        Ok(Picture(preferred == Some("image/png")))
+    async fn from_request_parts(head: &mut Head, _: &App) -> Result<Answered, Infallible> {
+        let offered = ["application/json", Answered::LINES, "image/png"];
+        Ok(match accept::preferred(&head.headers, &offered) {
+            Some("image/png") => Answered::Picture,
+            Some(Answered::LINES) => Answered::Lines,
+            _ => Answered::Json,
+        })
     }
 }
 

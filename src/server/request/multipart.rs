@@ -9,7 +9,7 @@ use crate::app::App;
 use crate::error::ApiError;
 
 /// The parts of a form, as they come.
-pub(super) struct Parts<'a> {
+pub struct Parts<'a> {
     pub(super) app: &'a App,
     form: Multipart,
 }

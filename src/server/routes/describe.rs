@@ -9,7 +9,7 @@ use super::SERVER_TIMING;
 use crate::app::App;
 use crate::error::{ApiError, Problem};
 use crate::pipeline;
-use crate::request::{Answer, DescribeForm, DescribeJob, DescribeJson};
+use crate::request::{Admitted, Answer, DescribeForm, DescribeJob, DescribeJson};
 use crate::response::Binary;
 
 const DESCRIPTION: HeaderName = HeaderName::from_static("x-homolog-describe");
@@ -38,9 +38,14 @@ const DESCRIPTION: HeaderName = HeaderName::from_static("x-homolog-describe");
         (status = INTERNAL_SERVER_ERROR, body = Problem, content_type = "application/problem+json", description = "`internal-error`"),
         (status = GATEWAY_TIMEOUT, body = Problem, content_type = "application/problem+json", description = "`timeout`"),
     ))]
-pub async fn describe(State(app): State<App>, headers: HeaderMap, job: DescribeJob) -> Result<Response, ApiError> {
+pub async fn describe(
+    State(app): State<App>,
+    headers: HeaderMap,
+    Admitted(job, _place): Admitted<DescribeJob>,
+) -> Result<Response, ApiError> {
     let answer = Answer::new(&headers, job.settings.format)?;
     let described = pipeline::describe(&app, job, answer.format).await?;
+    app.metrics().stages(&described.timings, "write");
     let headers = [(SERVER_TIMING, described.timings.header("write")), (DESCRIPTION, described.json)];
     Ok((headers, [(CONTENT_TYPE, answer.media_type)], described.file).into_response())
 }

@@ -13,7 +13,7 @@ use utoipa::IntoParams;
 use crate::app::App;
 use crate::error::{ApiError, Problem};
 use crate::pipeline;
-use crate::request::{EvalForm, EvalJob, EvalJson};
+use crate::request::{Admitted, EvalForm, EvalJob, EvalJson};
 use crate::response::{EvalList, EvalResponse};
 
 /// Longest idempotency key, in bytes.
@@ -40,7 +40,11 @@ const LONGEST_KEY: usize = 255;
         (status = INTERNAL_SERVER_ERROR, body = Problem, content_type = "application/problem+json", description = "`internal-error`"),
         (status = GATEWAY_TIMEOUT, body = Problem, content_type = "application/problem+json", description = "`timeout`"),
     ))]
-pub async fn create(State(app): State<App>, headers: HeaderMap, job: EvalJob) -> Result<Response, ApiError> {
+pub async fn create(
+    State(app): State<App>,
+    headers: HeaderMap,
+    Admitted(job, _place): Admitted<EvalJob>,
+) -> Result<Response, ApiError> {
     let key = idempotency_key(&headers)?;
     let (Created::New(id) | Created::Before(id)) = pipeline::evaluate(&app, job, key.as_deref()).await?;
     let job = look(&app, &id).await?;

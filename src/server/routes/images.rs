@@ -8,10 +8,11 @@ use axum::http::header::LOCATION;
 use axum::response::{IntoResponse, Response};
 use homolog_jobs::ImageInfo;
 
+use crate::access::digest_of;
 use crate::app::App;
 use crate::error::{ApiError, Problem};
 use crate::pipeline;
-use crate::request::{ImageForm, ImageJob};
+use crate::request::{Admitted, ImageForm, ImageJob};
 
 /// Keep an image for later requests.
 ///
@@ -31,7 +32,10 @@ use crate::request::{ImageForm, ImageJob};
         (status = INTERNAL_SERVER_ERROR, body = Problem, content_type = "application/problem+json", description = "`internal-error`"),
         (status = GATEWAY_TIMEOUT, body = Problem, content_type = "application/problem+json", description = "`timeout`"),
     ))]
-pub async fn send(State(app): State<App>, ImageJob(file): ImageJob) -> Result<Response, ApiError> {
+pub async fn send(
+    State(app): State<App>,
+    Admitted(ImageJob(file), _place): Admitted<ImageJob>,
+) -> Result<Response, ApiError> {
     let image = pipeline::keep_image(&app, file, "image").await?;
     let location = format!("/images/{}", image.id);
     Ok((StatusCode::CREATED, [(LOCATION, location)], Json(image)).into_response())
@@ -46,7 +50,12 @@ pub async fn send(State(app): State<App>, ImageJob(file): ImageJob) -> Result<Re
 pub async fn forget(State(app): State<App>, id: Result<Path<String>, PathRejection>) -> Result<StatusCode, ApiError> {
     let Path(id) = id.map_err(|_| ApiError::NotFound)?;
     match app.jobs()?.store().forget_image(&id).await? {
-        true => Ok(StatusCode::NO_CONTENT),
+        true => {
+            if let Some(digest) = digest_of(&id) {
+                app.cache().forget(&digest).await;
+            }
+            Ok(StatusCode::NO_CONTENT)
+        }
         false => Err(homolog_jobs::Error::UnknownImage { id }.into()),
     }
 }

@@ -1,28 +1,30 @@
 //! `POST /match`.
 
-use axum::Json;
+use axum::body::Body;
 use axum::extract::State;
 use axum::http::header::CONTENT_TYPE;
 use axum::response::{IntoResponse, Response};
+use axum::{Extension, Json};
 
 use super::SERVER_TIMING;
 use crate::app::App;
 use crate::error::{ApiError, Problem};
-use crate::pipeline;
-use crate::render;
-use crate::request::{MatchForm, MatchJob, MatchJson, Picture};
-use crate::response::{Binary, MatchResponse};
+use crate::middleware::Deadline;
+use crate::request::{Admitted, Answered, MatchForm, MatchJob, MatchJson};
+use crate::response::{Binary, MatchLine, MatchResponse, lines};
+use crate::{pipeline, render};
 
 /// Find points of the source in one or more targets.
 ///
 /// The answer has one entry a target, and in it one match a point, both in the order of the request. With `Accept: image/png`
-/// the answer is a picture instead: each target beside the source, the first 500 points numbered and joined. The header
-/// `Server-Timing` says how long decoding, waiting in the queue, encoding and matching took, in milliseconds.
+/// the answer is a picture instead: each target beside the source, the first 500 points numbered and joined. With `Accept:
+/// application/x-ndjson` it is a line of JSON for each target as soon as that is searched, after a first line with what the answer has
+/// beside its targets; a target that fails has a `problem` in its line, and the last line is `{"done":true}`. The header `Server-Timing` says how long decoding, waiting in the queue, encoding and matching took, in milliseconds.
 #[utoipa::path(post, path = "/match", tag = "matching",
-    params(("accept" = Option<String>, Header, description = "`application/json` (the default) or `image/png`")),
+    params(("accept" = Option<String>, Header, description = "`application/json` (the default), `application/x-ndjson` or `image/png`")),
     request_body(content((MatchForm = "multipart/form-data"), (MatchJson = "application/json"))),
     responses(
-        (status = OK, content((MatchResponse = "application/json"), (Binary = "image/png")), headers(
+        (status = OK, content((MatchResponse = "application/json"), (MatchLine = "application/x-ndjson"), (Binary = "image/png")), headers(
             ("server-timing" = String, description = "Milliseconds by stage: decode, queue, encode, match"),
             ("x-request-id" = String, description = "The request's id, as in the log; yours, if you sent one"),
         )),
@@ -36,10 +38,22 @@ use crate::response::{Binary, MatchResponse};
         (status = INTERNAL_SERVER_ERROR, body = Problem, content_type = "application/problem+json", description = "`internal-error`"),
         (status = GATEWAY_TIMEOUT, body = Problem, content_type = "application/problem+json", description = "`timeout`"),
     ))]
-pub async fn match_pair(State(app): State<App>, picture: Picture, job: MatchJob) -> Result<Response, ApiError> {
-    let matched = pipeline::match_pair(&app, job, picture.wanted()).await?;
+pub async fn match_pair(
+    State(app): State<App>,
+    answered: Answered,
+    deadline: Option<Extension<Deadline>>,
+    Admitted(job, place): Admitted<MatchJob>,
+) -> Result<Response, ApiError> {
+    if answered == Answered::Lines {
+        let lines = pipeline::match_lines(&app, job).await?;
+        let body = Body::from_stream(lines::write(lines, deadline.map(|Extension(deadline)| deadline), place));
+        return Ok(([(CONTENT_TYPE, Answered::LINES)], body).into_response());
+    }
+    let picture = answered == Answered::Picture;
+    let matched = pipeline::match_pair(&app, job, picture).await?;
+    app.metrics().stages(&matched.timings, "match");
     let timing = [(SERVER_TIMING, matched.timings.header("match"))];
-    if picture.wanted() {
+    if picture {
         let png = app.on_cpu(move || render::overlay(&matched)).await??;
         return Ok((timing, [(CONTENT_TYPE, "image/png")], png).into_response());
     }

@@ -10,6 +10,7 @@ pub mod eval_result;
 pub mod health;
 pub mod images;
 pub mod match_pair;
+pub mod metrics;
 pub mod models;
 
 const SERVER_TIMING: HeaderName = HeaderName::from_static("server-timing");

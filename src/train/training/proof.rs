@@ -66,7 +66,8 @@ struct Described {
 
 impl Described {
     fn open(folder: &Path) -> Result<Described, Error> {
-        let config = EngineConfig { provider: ProviderChoice::Cpu, workers: 1, threads: 0, queue: 1 };
+        let config =
+            EngineConfig { provider: ProviderChoice::Cpu, workers: 1, threads: 0, queue: 1, ..EngineConfig::default() };
         let engine = Engine::start(&config, vec![Bundle::open(folder)?])?;
         let runtime = tokio::runtime::Builder::new_current_thread().build();
         Ok(Described { engine, runtime: runtime.map_err(|error| Error::Failed(error.to_string()))? })

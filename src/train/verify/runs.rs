@@ -171,7 +171,7 @@ pub(super) fn first_provider(arguments: &VerifyArgs) -> ProviderChoice {
 
 /// An engine of one bundle, with one worker.
 pub(super) fn start(bundle: &Bundle, provider: ProviderChoice, threads: usize) -> Result<Engine, Error> {
-    let config = EngineConfig { provider, workers: 1, threads, queue: 1 };
+    let config = EngineConfig { provider, workers: 1, threads, queue: 1, ..EngineConfig::default() };
     Ok(Engine::start(&config, vec![bundle.clone()])?)
 }
 
