@@ -13,13 +13,15 @@ TEST_PYTHON := HOMOLOG_PYTHON='$(PYTHON)' PYTHONPATH='$(CURDIR)/.cache/python'
 HAS_POSTGRES := command -v initdb >/dev/null || ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1
 
 .PHONY: run test setup packages postgres lint bench bench-train reference train-demo study parity parity-published pck-published openapi help \
-	docker docker-cuda fuzz schemathesis schemathesis-short
+	docker docker-cuda fuzz schemathesis schemathesis-short peer load soak
 
 help:
 	@echo 'make run        fetch ONNX Runtime, build, serve the demo bundle on $(LISTEN)'
 	@echo 'make test       every test'
 	@echo 'make lint       rustfmt and clippy, warnings denied'
-	@echo 'make bench      what our parts cost beside a yardstick, as ratios'
+	@echo 'make bench      what our parts cost beside a yardstick, as ratios (BENCH="new-photos peer": those sections)'
+	@echo 'make load       a minute of ten times the sustainable rate, 200 slow clients, 1,000 that leave'
+	@echo 'make soak       a quarter of an hour of mixed work'
 	@echo 'make fuzz       every reader of foreign bytes under cargo-fuzz, FUZZ_SECONDS (60) each'
 	@echo 'make schemathesis  the service against its own OpenAPI document'
 	@echo 'make setup      fetch ONNX Runtime into .runtime/ (CUDA=1: the CUDA build)'
@@ -99,9 +101,29 @@ bench-train: setup .venv/stamp
 	$(CARGO) build --release --workspace
 	.venv/bin/python tests/reference/bench_table.py
 
+# Without the peer's environment the table says so where its rows would be.
 bench: setup
+	@$(MAKE) --no-print-directory peer || echo 'the environment of the Python server cannot be made: its rows will be missing'
 	$(CARGO) build --release --workspace
-	$(CARGO) bench --workspace --bench speed
+	$(CARGO) bench --workspace --bench speed -- $(BENCH)
+	$(if $(BENCH),,$(CARGO) bench --workspace --bench stages -- --quiet)
+
+# FastAPI and uvicorn beside PyTorch and transformers, which are those of the reference.
+peer: .cache/peer/stamp
+
+.cache/peer/stamp: tests/peer/requirements.txt .venv/stamp
+	.venv/bin/pip install --quiet --disable-pip-version-check --upgrade --target .cache/peer --requirement $<
+	touch $@
+
+# Their short forms are in `make test`.
+LOAD := $(CARGO) test --release --workspace --test load -- --nocapture
+load: setup
+	$(CARGO) build --release --workspace
+	HOMOLOG_LOAD_S=60 HOMOLOG_DISCONNECTS=1000 $(LOAD) --skip mixed_work
+
+soak: setup
+	$(CARGO) build --release --workspace
+	HOMOLOG_SOAK_S=900 $(LOAD) mixed_work
 
 # Its nightly compiler is rustup's: rustup toolchain install nightly. FUZZ_TARGETS: some of tests/fuzz/targets instead of all.
 FUZZ_SECONDS ?= 60

@@ -5,10 +5,18 @@
 
 #[path = "speed/evaluation.rs"]
 mod evaluation;
+#[path = "speed/full_size.rs"]
+mod full_size;
 #[path = "speed/global_attention.rs"]
 mod global_attention;
+#[path = "speed/http.rs"]
+mod http;
 #[path = "speed/int8.rs"]
 mod int8;
+#[path = "speed/memory.rs"]
+mod memory;
+#[path = "speed/peer.rs"]
+mod peer;
 #[path = "speed/replicas.rs"]
 mod replicas;
 
@@ -17,39 +25,61 @@ use homolog_core::{
     bundle::{Bundle, Feature, Precision},
     features::{Descriptors, FeatureMap, Sampling},
     geometry::{Fit, FitMode, Grid, Point, Size},
-    image::{DecodeLimits, Interpolation, Normalisation, Photo, prepare, resize},
+    image::{Interpolation, Photo, resize},
     matching::{self, Matcher, Settings, View},
 };
 use homolog_engine::{Engine, EngineConfig, ProviderChoice};
-use homolog_tests::{
-    options, root,
-    service::{Service, form},
-};
+use homolog_tests::options;
 use ort::{
     session::{Session, builder::SessionBuilder},
     value::Tensor,
 };
-use serde_json::json;
 use std::{hint::black_box, path::Path, time::Instant};
 
 fn main() {
     if global_attention::is_child() {
         return;
     }
-    println!("{:<58} {:>10} {:>10} {:>7}", "Homolog : yardstick", "ms", "ms", "ratio");
-    // `cargo bench ... -- replicas`: that one alone, minutes less
-    if std::env::args().any(|argument| argument == "replicas") {
-        return replicas::replicas();
+    let sections: [(&str, fn()); 12] = [
+        ("resizing", resizing),
+        ("matching", matching_points),
+        ("new-photos", http::new_photos),
+        ("known-photos", http::known_photos),
+        ("peer", peer::peer),
+        ("memory", memory::bundles),
+        ("positions", position_embedding),
+        ("int8-products", int8::products),
+        ("int8-networks", int8::networks),
+        ("global-attention", global_attention::ways),
+        ("evaluation", evaluation::evaluation),
+        ("replicas", replicas::replicas),
+    ];
+    // `cargo bench … -- replicas peer`: those alone, minutes less
+    let wanted: Vec<String> = std::env::args().skip(1).filter(|word| !word.starts_with('-')).collect();
+    let names = sections.map(|(name, _)| name);
+    if let Some(word) = wanted.iter().find(|word| !names.contains(&word.as_str())) {
+        panic!("there is no section {word}: {}", names.join(", "));
     }
-    resizing();
-    matching_points();
-    service();
-    position_embedding();
-    int8::products();
-    int8::networks();
-    global_attention::ways();
-    evaluation::evaluation();
-    replicas::replicas();
+    println!("{:<66} {:>10} {:>10} {:>7}", "Homolog : yardstick", "ms", "ms", "ratio");
+    for (_, run) in sections.iter().filter(|(name, _)| wanted.is_empty() || wanted.iter().any(|word| word == name)) {
+        run();
+    }
+}
+
+/// Prints what ours takes, what the yardstick takes, and the ratio.
+fn row(name: &str, ours: f64, yardstick: f64) {
+    println!("{name:<66} {ours:>10.3} {yardstick:>10.3} {:>7.3}", ours / yardstick);
+}
+
+fn median(values: &[f64]) -> f64 {
+    quantile(values, 0.5)
+}
+
+/// The value that stands at this share of the sorted values.
+fn quantile(values: &[f64], share: f64) -> f64 {
+    let mut values = values.to_vec();
+    values.sort_by(f64::total_cmp);
+    values[((values.len() as f64 * share) as usize).min(values.len() - 1)]
 }
 
 /// Medians of both, run in turn so that a busy machine slows both.
@@ -61,11 +91,8 @@ fn compare(name: &str, rounds: usize, mut ours: impl FnMut(), mut yardstick: imp
     };
     ours();
     yardstick();
-    let (mut a, mut b): (Vec<f64>, Vec<f64>) = (0..rounds).map(|_| (timed(&mut ours), timed(&mut yardstick))).unzip();
-    a.sort_by(f64::total_cmp);
-    b.sort_by(f64::total_cmp);
-    let (a, b) = (a[rounds / 2], b[rounds / 2]);
-    println!("{name:<58} {a:>10.3} {b:>10.3} {:>7.3}", a / b);
+    let (a, b): (Vec<f64>, Vec<f64>) = (0..rounds).map(|_| (timed(&mut ours), timed(&mut yardstick))).unzip();
+    row(name, median(&a), median(&b));
 }
 
 /// A photo-like picture: smooth shapes with noise on them.
@@ -93,14 +120,18 @@ fn resizing() {
     );
 }
 
-fn matching_points() {
+/// Two maps of 32 × 32 tokens of ViT-B, and the fit of their photos.
+fn maps() -> ((FeatureMap<'static>, FeatureMap<'static>), Fit) {
     let (side, channels) = (32, 768);
     let map = |seed: u32| {
         let data: Vec<f32> = (0..side * side * channels as u32).map(|i| ((i ^ seed) as f32 * 0.37).sin()).collect();
         FeatureMap::new(Grid::new(side as usize, side as usize), channels, data).unwrap()
     };
-    let (a, b) = (map(1), map(77));
-    let fit = Fit::new(FitMode::Squash, Size::new(512, 512), 448, 14).unwrap();
+    ((map(1), map(77)), Fit::new(FitMode::Squash, Size::new(512, 512), 448, 14).unwrap())
+}
+
+fn matching_points() {
+    let ((a, b), fit) = maps();
     let (source, target) = (View { features: &a, fit: &fit }, View { features: &b, fit: &fit });
     let settings = Settings { matcher: Matcher::default(), sampling: Sampling::Bilinear, top_k: 0, cycle: false };
     for points in [1usize, 20, 1000] {
@@ -134,35 +165,6 @@ fn jpeg(photo: &Photo) -> Vec<u8> {
     let image = image::RgbImage::from_raw(photo.size().width, photo.size().height, photo.rgb().to_vec()).unwrap();
     image.write_to(&mut std::io::Cursor::new(&mut bytes), image::ImageFormat::Jpeg).unwrap();
     bytes
-}
-
-/// The whole way by HTTP against the same two encodings, called directly on prepared pixels.
-fn service() {
-    let runtime = tokio::runtime::Runtime::new().unwrap();
-    let service = runtime.block_on(Service::start(&["--log", "warn"]));
-    let bytes = jpeg(&photo(500, 375));
-    let engine = engine(Bundle::open(&root().join("models/demo")).unwrap());
-    let photo = Photo::decode(&bytes, &DecodeLimits::default()).unwrap();
-    for side in [224, 448] {
-        let request = json!({ "points": [[120, 80], [200, 95]], "resolution": side });
-        let fit = Fit::new(FitMode::Squash, photo.size(), side, 14).unwrap();
-        let pixels = prepare(&photo, &fit, Interpolation::Bicubic, &Normalisation::IMAGENET).unwrap();
-        let model = engine.model("demo").unwrap();
-        compare(
-            &format!("POST /match, demo at {side} : two bare encodings"),
-            30,
-            || {
-                let answer = runtime
-                    .block_on(async { service.post_form(form(&bytes, &bytes, &request)).await.bytes().await.unwrap() });
-                black_box(answer);
-            },
-            || {
-                for _ in 0..2 {
-                    black_box(runtime.block_on(engine.describe(model, pixels.clone())).unwrap());
-                }
-            },
-        );
-    }
 }
 
 fn engine(bundle: Bundle) -> Engine {

@@ -2,7 +2,7 @@
 //! the export writes it, but for an MLP of one hidden channel; the other ways are the same graph with other nodes in the place
 //! of the loop.
 
-use super::{compare, session};
+use super::{compare, row, session};
 use homolog_backbone::{
     Family,
     catalog::{Network, Origin},
@@ -59,7 +59,7 @@ pub fn ways() {
             (|| drop(black_box(run(&mut ours, &tokens))), || drop(black_box(run(&mut theirs, &tokens))));
         compare(&label, 9, ours, theirs);
         if let [Some(ours), Some(theirs)] = peaks {
-            println!("{:<58} {ours:>10.0} {theirs:>10.0} {:>7.3}", "  the same, peak MiB", ours / theirs);
+            row("  the same, peak MiB", ours, theirs);
         }
     }
 }
