@@ -75,6 +75,8 @@ impl Service {
                 })
             });
         }
+        // so that the lines end with a service that does not start
+        drop(send);
         let url = loop {
             let line = lines.recv_timeout(Duration::from_secs(60)).expect("the service says where it listens");
             if let Some((_, rest)) = line.split_once("http://") {

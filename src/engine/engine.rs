@@ -246,11 +246,9 @@ impl Engine {
         self.runs.running.load(Ordering::Relaxed)
     }
 
-    /// How long an interactive image that comes now waits until it is run through, by what images took lately; nothing before the
-    /// first.
-    pub fn expected_wait(&self) -> Duration {
-        let ahead = self.waiting() + 1;
-        self.runs.lately().mul_f64(ahead as f64 / self.workers().max(1) as f64)
+    /// How long so many images take, by what images took lately; nothing before the first.
+    pub fn expected_time(&self, images: usize) -> Duration {
+        self.runs.lately().mul_f64(images as f64 / self.workers().max(1) as f64)
     }
 
     /// What was done so far.

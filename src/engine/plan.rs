@@ -14,7 +14,7 @@ pub enum Place {
     Unbound,
     /// Memory of the host.
     Host,
-    /// Memory of the host that the device writes to directly.
+    /// Memory of the host that the device reads and writes directly.
     Pinned,
     /// Memory of the device.
     Device,
@@ -22,6 +22,9 @@ pub enum Place {
 
 /// Images that one run takes on CUDA when nothing was said: ViT-B's products fill a GPU with few, and a full batch delays its first.
 const CUDA_BATCH: usize = 8;
+/// Workers on CUDA when nothing was said: one brings pixels and takes descriptors while the other computes, for a fifth less of time an
+/// image under load (an H100, ViT-B/14 at 448: `make bench BENCH=cuda`).
+const CUDA_WORKERS: usize = 2;
 /// Cores that one session on a CPU can use well; beyond, a second session gains throughput.
 const SESSION_CORES: usize = 8;
 
@@ -43,6 +46,8 @@ pub struct Plan {
     pub prepacking: bool,
     /// Whether threads spin between two runs: a third more CPU for the same latency.
     pub spinning: bool,
+    /// Where pixels lie when they are taken.
+    pub pixels: Place,
     /// Where the backbone's tokens lie until the head takes them.
     pub tokens: Place,
     /// Where the head leaves the descriptors.
@@ -65,13 +70,14 @@ impl Plan {
                     options: Vec::new(),
                     prepacking: false,
                     spinning: false,
+                    pixels: Place::Unbound,
                     tokens: Place::Unbound,
                     descriptors: Place::Unbound,
                 }
             }
             Provider::Cuda => Plan {
                 provider,
-                workers: chosen(workers, 1),
+                workers: chosen(workers, CUDA_WORKERS),
                 threads: chosen(threads, cores.min(SESSION_CORES)),
                 most_batch: chosen(most_batch, CUDA_BATCH),
                 options: vec![
@@ -84,6 +90,7 @@ impl Plan {
                 ],
                 prepacking: true,
                 spinning: false,
+                pixels: Place::Pinned,
                 tokens: Place::Device,
                 descriptors: Place::Pinned,
             },
@@ -93,7 +100,7 @@ impl Plan {
     /// The same with everything bound, in the host's memory: what runs on a device, without one.
     #[must_use]
     pub fn bound_on_host(self) -> Plan {
-        Plan { tokens: Place::Host, descriptors: Place::Host, ..self }
+        Plan { pixels: Place::Host, tokens: Place::Host, descriptors: Place::Host, ..self }
     }
 
     /// The execution provider; none for the CPU, which is always there. Without `error_on_failure` ONNX Runtime would run on the CPU

@@ -4,8 +4,10 @@ use crate::{
     Error, ProviderChoice,
     plan::{Place, Plan},
 };
+use homolog_core::image::Pixels;
 use ort::{
     environment::Environment,
+    memory::Allocator,
     session::{RunOptions, Session, SessionInputValue, builder::SessionBuilder},
     value::{DynValue, Tensor, TensorRef},
 };
@@ -43,14 +45,44 @@ pub fn graph(path: &Path, provider: ProviderChoice, threads: usize) -> Result<Se
     load(&environment, path, &plan).map_err(|reason| Error::Load { model, path: path.into(), reason })
 }
 
-/// Runs a backbone: `image [batch, 3, height, width]` → `tokens`, left at `place`.
+/// Images of one size as a backbone's input, `[batch, 3, height, width]`, in memory at `place`. Where nothing is bound, one image alone is
+/// taken where it lies. What is bound must own its memory: of a borrowed tensor on a session's own device ort's `bind_input` makes a
+/// copy, and does so under a lock that the copying takes again (2.0.0-rc.15).
+pub(crate) fn image<'p>(
+    session: &Session,
+    images: &[&'p Pixels],
+    place: Place,
+) -> Result<SessionInputValue<'p>, String> {
+    let text = |error: ort::Error| error.to_string();
+    let size = images.first().ok_or("there is no image")?.size();
+    let shape = [images.len(), 3, size.height as usize, size.width as usize];
+    match (place.memory()?, images) {
+        (None, [only]) => Ok(TensorRef::from_array_view((shape, only.data())).map_err(text)?.into()),
+        (None, several) => {
+            let data: Vec<f32> = several.iter().flat_map(|image| image.data()).copied().collect();
+            Ok(Tensor::from_array((shape, data)).map_err(text)?.into())
+        }
+        (Some(memory), images) => {
+            let allocator = Allocator::new(session, memory).map_err(text)?;
+            let mut tensor = Tensor::<f32>::new(&allocator, shape).map_err(text)?;
+            let (_, data) = tensor.try_extract_tensor_mut::<f32>().map_err(text)?;
+            let each = data.len() / images.len();
+            for (into, image) in data.chunks_exact_mut(each.max(1)).zip(images) {
+                into.copy_from_slice(image.data());
+            }
+            Ok(tensor.into())
+        }
+    }
+}
+
+/// Runs a backbone: an [`image`] → `tokens`, left at `place`.
 pub(crate) fn backbone(
     session: &mut Session,
-    image: TensorRef<'_, f32>,
+    image: SessionInputValue<'_>,
     place: Place,
     options: &RunOptions,
 ) -> Result<DynValue, String> {
-    run(session, vec![("image".into(), image.into())], "tokens", place, options)
+    run(session, vec![("image".into(), image)], "tokens", place, options)
 }
 
 /// Runs a head: `tokens` and the grid → `descriptors [batch, h, w, channels]`, left at `place`.
@@ -81,6 +113,8 @@ fn run(
     for (name, input) in &inputs {
         binding.bind_input(name.as_ref(), &**input).map_err(text)?;
     }
+    // copies to a device may still be under way
+    binding.synchronize_inputs().map_err(text)?;
     binding.bind_output_to_device(output, &memory).map_err(text)?;
     session.run_binding_with_options(&binding, options).map_err(text)?.remove(output).ok_or_else(missing)
 }

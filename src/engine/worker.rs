@@ -12,10 +12,9 @@ use homolog_core::{bundle::Bundle, features::FeatureMap, geometry::Grid, image::
 use ort::{
     environment::Environment,
     session::{RunOptions, Session},
-    value::{DynValue, TensorRef},
+    value::DynValue,
 };
 use std::{
-    borrow::Cow,
     collections::HashMap,
     panic::AssertUnwindSafe,
     path::PathBuf,
@@ -202,14 +201,7 @@ impl Worker {
     ) -> Result<DynValue, String> {
         let head = models.first().and_then(|model| self.heads.get(model)).ok_or("it is not loaded")?;
         let backbone = self.backbones.get_mut(&head.backbone).ok_or("its backbone is not loaded")?;
-        let size = images.first().ok_or("there is no image")?.size();
-        // one image is taken where it lies
-        let data: Cow<'_, [f32]> = match images {
-            [only] => only.data().into(),
-            several => several.iter().flat_map(|image| image.data()).copied().collect(),
-        };
-        let shape = [images.len(), 3, size.height as usize, size.width as usize];
-        let image = TensorRef::from_array_view((shape, &*data)).map_err(|error| error.to_string())?;
+        let image = session::image(backbone, images, self.plan.pixels)?;
         let tokens = session::backbone(backbone, image, self.plan.tokens, options)?;
         self.runs.backbones.fetch_add(1, Ordering::Relaxed);
         Ok(tokens)

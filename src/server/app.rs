@@ -238,6 +238,11 @@ impl App {
         Arc::clone(&self.0.admitted).try_acquire_owned().map_err(|_| ApiError::TooManyRequests { limit })
     }
 
+    /// Requests that hold a place.
+    pub fn admitted(&self) -> usize {
+        self.0.config.max_requests.saturating_sub(self.0.admitted.available_permits())
+    }
+
     /// The bytes that bodies may still take, one permit each.
     pub fn body_memory(&self) -> &Arc<Semaphore> {
         &self.0.body_memory

@@ -40,7 +40,7 @@ pub struct Config {
     #[arg(long, env = "HOMOLOG_PROVIDER", default_value_t = Config::default().provider)]
     pub provider: ProviderChoice,
 
-    /// Runs at once, each by sessions of its own; 0 for one on a GPU, and on a CPU one for every eight cores that this process may use
+    /// Runs at once, each by sessions of its own; 0 for two on a GPU, and on a CPU one for every eight cores that this process may use
     #[arg(long, env = "HOMOLOG_WORKERS", default_value_t = Config::default().workers)]
     pub workers: usize,
 

@@ -2,6 +2,7 @@
 
 mod limits;
 mod trace;
+mod unread;
 
 use std::any::Any;
 
@@ -25,6 +26,8 @@ pub use trace::{REQUEST_ID, request_id};
 pub fn stack(router: Router, app: &App) -> Router {
     router.layer(
         ServiceBuilder::new()
+            // outside the trace: a request is over when its answer is made
+            .layer(from_fn(unread::hear_out))
             // before anything is logged
             .layer(SetSensitiveHeadersLayer::new([header::AUTHORIZATION, header::COOKIE]))
             .layer(SetRequestIdLayer::new(REQUEST_ID, MakeRequestUuid))

@@ -15,7 +15,7 @@ use homolog_core::features::FeatureMap;
 use homolog_core::geometry::Fit;
 use homolog_core::image::{Photo, Pixels};
 use homolog_core::matching::View;
-use homolog_engine::{Engine, Key, Model, WhenFull};
+use homolog_engine::{Key, Model, WhenFull};
 use sha2::{Digest, Sha256};
 use tracing::{Instrument, info_span};
 
@@ -155,13 +155,17 @@ impl Encoder {
         thumbnail: &mut Option<Photo>,
         timings: &mut Timings,
     ) -> Result<(FeatureMap<'static>, Fit), ApiError> {
+        let refuses = taken.when_full == WhenFull::Refuse;
+        if refuses {
+            // before it is decoded, which takes time from those that are answered
+            in_time(&self.app)?;
+        }
         let prepared = self.prepare(self.file(image).await?, taken, timings).await?;
         (taken.check)(&prepared.fit)?;
-        let engine = self.app.engine()?;
-        if taken.when_full == WhenFull::Refuse {
-            in_time(engine)?;
+        if refuses {
+            in_time(&self.app)?;
         }
-        let described = engine.describe_timed(&self.model, prepared.pixels, taken.when_full).await?;
+        let described = self.app.engine()?.describe_timed(&self.model, prepared.pixels, taken.when_full).await?;
         timings.queue += described.queued;
         timings.encode += described.encoded;
         self.app.metrics().batch(described.batch);
@@ -210,13 +214,20 @@ impl Encoder {
 /// Files up to this length are digested where they are, which takes less than the way to the pool.
 const SHORT: usize = 1 << 20;
 
+/// What is expected is a mean, and half of all take longer.
+const MARGIN: f64 = 1.25;
+
 /// Refuses what would not be ready before its time is over: better at once than after it has waited.
-fn in_time(engine: &Engine) -> Result<(), ApiError> {
-    let (waiting, left) = (engine.waiting(), time_left());
-    // each that waits is a request's first image, and brings a second one
-    let expected = engine.expected_wait() * 2;
-    match left {
-        Some(left) if waiting > 0 && expected > left => Err(ApiError::QueueFull { waiting, after: expected }),
+fn in_time(app: &App) -> Result<(), ApiError> {
+    let engine = app.engine()?;
+    let waiting = engine.waiting();
+    // Each that waits is a request's first image and brings a second one, as this one does; those of requests that have begun go
+    // before, one each.
+    let expected = engine.expected_time(waiting + app.admitted() + 1);
+    match time_left() {
+        Some(left) if waiting > 0 && expected.mul_f64(MARGIN) > left => {
+            Err(ApiError::QueueFull { waiting, after: expected })
+        }
         _ => Ok(()),
     }
 }

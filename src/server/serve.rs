@@ -3,7 +3,6 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use tokio::net::TcpListener;
 use tokio::sync::watch;
 
 use crate::app::{App, LoadError};
@@ -35,10 +34,10 @@ pub enum ServeError {
 /// # Errors
 /// [`ServeError`].
 pub async fn serve(config: Config, announce: impl FnOnce(SocketAddr)) -> Result<(), ServeError> {
-    let listen = |reason| ServeError::Listen { address: config.listen, reason };
+    let refused = |reason| ServeError::Listen { address: config.listen, reason };
     // before anything is announced: whoever starts the service may stop it at once
     let stop = stop_signal()?;
-    let listener = TcpListener::bind(config.listen).await.map_err(listen)?;
+    let listener = listen::bind(config.listen).map_err(refused)?;
     announce(listener.local_addr()?);
 
     let (grace, head) = (config.shutdown_grace(), Duration::from_secs(config.header_timeout_s));

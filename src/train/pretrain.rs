@@ -59,6 +59,9 @@ pub struct PretrainArgs {
     /// Threads; 0 for as many as there are cores.
     #[arg(long, default_value_t = 0)]
     pub threads: usize,
+    /// What the graphs run on: cpu, cuda (an error where it cannot be had) or auto. Only on a CPU is a run the same to the bit.
+    #[arg(long, default_value = "cpu")]
+    pub provider: ProviderChoice,
 }
 
 /// A recipe of pre-training.
@@ -147,9 +150,9 @@ pub fn run(arguments: &PretrainArgs, cancel: &AtomicBool) -> Result<Outcome, Err
     let graph = TrainingGraph::write(&graphs, &weights, &design)?;
     let mut parameters: Parameters = objective::parameters(&graph.parameters);
     let input = Input::Image { patch: patch as usize };
-    let step = Step::load(graph, losses.clone(), input, 0.0, ProviderChoice::Cpu, arguments.threads)?;
+    let step = Step::load(graph, losses.clone(), input, 0.0, arguments.provider, arguments.threads)?;
     let over = |dataset: Dataset, resolution: u32| -> Result<Validator, Error> {
-        let describer = Describer::new(&graphs, &weights, &design, ProviderChoice::Cpu, arguments.threads)?;
+        let describer = Describer::new(&graphs, &weights, &design, arguments.provider, arguments.threads)?;
         let preparation = Preparation {
             fit: FitMode::Squash,
             resolution,

@@ -45,7 +45,8 @@ def main():
     parser.add_argument("--out", type=Path, default=Path(".cache/study"))
     parser.add_argument("--images", default="40,10,25", help="of each category in trn, val and test")
     parser.add_argument("--pairs", default="160,30,60")
-    parser.add_argument("--epochs", default="5")
+    parser.add_argument("--epochs", default="2")
+    parser.add_argument("--resolution", default="224", help="of training and measuring, px")
     arguments = parser.parse_args()
     train, out = arguments.bin / "homolog-train", arguments.out
     data, models, base = out / "data", out / "models", arguments.model.name
@@ -58,10 +59,10 @@ def main():
         if not (models / name).exists():
             folder = out / "runs" / name
             run(train, *method, "--model", models / base, "--train", f"spair71k:trn@{data}", "--validate", f"spair71k:val@{data}",
-                "--epochs", arguments.epochs, "--out", models / name, "--run", folder, "--resume", "--token-cache", out / "tokens")
+                "--resolution", arguments.resolution, "--epochs", arguments.epochs, "--out", models / name, "--run", folder, "--resume", "--token-cache", out / "tokens")
     chosen = [word for name in (base, *REGIMES) for word in ("--model", name)]
     printed = run(arguments.bin / "homolog", "eval", "--models", models, "--dataset", "spair71k:test", "--data", data, *chosen,
-                  "--matcher", SOFT, "--matcher", "argmax", "--out", out / "report", "--json", stdout=subprocess.PIPE)
+                  "--resolution", arguments.resolution, "--matcher", SOFT, "--matcher", "argmax", "--out", out / "report", "--json", stdout=subprocess.PIPE)
     scores = {}
     for found in json.loads(printed.stdout)["runs"]:
         key = found["model"]["id"], found["matching"]["matcher"]["kind"]

@@ -3,6 +3,8 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stdout, missing_docs)]
 
+#[path = "speed/cuda.rs"]
+mod cuda;
 #[path = "speed/evaluation.rs"]
 mod evaluation;
 #[path = "speed/full_size.rs"]
@@ -40,7 +42,7 @@ fn main() {
     if global_attention::is_child() {
         return;
     }
-    let sections: [(&str, fn()); 12] = [
+    let sections: [(&str, fn()); 13] = [
         ("resizing", resizing),
         ("matching", matching_points),
         ("new-photos", http::new_photos),
@@ -53,6 +55,7 @@ fn main() {
         ("global-attention", global_attention::ways),
         ("evaluation", evaluation::evaluation),
         ("replicas", replicas::replicas),
+        ("cuda", cuda::throughput),
     ];
     // `cargo bench … -- replicas peer`: those alone, minutes less
     let wanted: Vec<String> = std::env::args().skip(1).filter(|word| !word.starts_with('-')).collect();

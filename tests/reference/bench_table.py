@@ -58,7 +58,7 @@ def ours(arguments, mode, method, pairs):
     data = out / "data"
     command = [arguments.train, mode, *method, "--model", out / "base", "--train", f"spair71k:trn@{data}",
                "--validate", f"spair71k:val@{data}", "--config", recipe, "--epochs", "1", "--resolution", arguments.resolution,
-               "--out", out / f"bundle-{mode}", "--run", folder, "--token-cache", tokens, "--threads", arguments.threads]
+               "--provider", arguments.device, "--out", out / f"bundle-{mode}", "--run", folder, "--token-cache", tokens, "--threads", arguments.threads]
     count, images, _ = passes(call([*command, "--dry-run"])[2])
     # one step, for what is not the epoch: tokens, loading, validation, export
     _, _, _ = call([*command, "--steps", "1"])
@@ -80,6 +80,7 @@ def main():
     parser.add_argument("--name", default="dinov2-vits14")
     parser.add_argument("--resolution", type=int, default=448)
     parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu", help="for both; memory is the host's all the same")
     arguments = parser.parse_args()
     out = arguments.out
     out.mkdir(parents=True, exist_ok=True)
@@ -94,7 +95,7 @@ def main():
         ("lora", ["--rank", "8", "--alpha", "16", "--targets", "qkv,proj,mlp"], "LoRA in all products of all blocks, an image's pass"),
     ):
         theirs = json.loads(call([sys.executable, HERE / "bench_training.py", mode, "--name", arguments.name, "--resolution",
-                                  arguments.resolution, "--threads", arguments.threads])[2])
+                                  arguments.resolution, "--threads", arguments.threads, "--device", arguments.device])[2])
         seconds, pairs, images, memory = ours(arguments, mode, method, 32 if mode == "finetune" else 4)
         if mode == "finetune":
             other, own = theirs["seconds_per_pair"] * pairs, seconds

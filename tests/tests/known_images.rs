@@ -12,7 +12,7 @@ const MISSES: &str = "homolog_cache_requests_total{result=\"miss\"}";
 const RUNS: &str = "homolog_runs_total{part=\"backbone\"}";
 
 fn request(source: Value, targets: Vec<Value>) -> String {
-    json!({ "points": [[10, 20], [50, 30]], "source": source, "targets": targets }).to_string()
+    json!({ "points": [[10, 20], [50, 30]], "resolution": 224, "source": source, "targets": targets }).to_string()
 }
 
 fn base64(seed: u32) -> Value {
@@ -32,7 +32,7 @@ async fn an_image_that_was_sent_once_is_named_and_answered_as_if_it_were_sent_ag
     assert_eq!(mixed.text().await.unwrap(), sent);
     assert_eq!(service.metric(RUNS).await, runs, "nothing was encoded again");
     assert_eq!((service.metric(MISSES).await, service.metric(HITS).await), (2.0, 4.0));
-    let described = json!({ "image": { "id": source } }).to_string();
+    let described = json!({ "image": { "id": source }, "resolution": 224 }).to_string();
     let describe = service.client.post(format!("{}/describe", service.url)).header("content-type", "application/json");
     assert_eq!(describe.body(described).send().await.unwrap().status(), 200);
     assert_eq!(service.metric(RUNS).await, runs);
@@ -97,7 +97,7 @@ async fn what_is_kept_stays_within_its_bound_and_none_is_kept_if_none_may_be() {
 
 #[tokio::test]
 async fn in_half_precision_twice_as_many_are_kept_and_the_first_answer_is_that_of_the_cache() {
-    let service = Service::start(&["--cache-mib", "1", "--cache-half", "true"]).await;
+    let service = Service::start(&["--cache-mib", "1", "--cache-half"]).await;
     for seed in 0..12 {
         let first = service.post_json(request(base64(seed), vec![base64(seed + 1)])).await.text().await.unwrap();
         assert_eq!(service.post_json(request(base64(seed), vec![base64(seed + 1)])).await.text().await.unwrap(), first);

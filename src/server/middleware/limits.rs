@@ -20,11 +20,6 @@ use crate::error::ApiError;
 /// The header with the milliseconds that a caller waits at most.
 pub const TIMEOUT: HeaderName = HeaderName::from_static("x-request-timeout-ms");
 
-/// A caller that sends too long a body is listened to for as many bytes more and as long, so that it can hear the answer:
-/// a connection that is closed while bytes arrive is reset, and the answer is lost with it.
-const DRAIN_BYTES: u64 = 256 << 20;
-const DRAIN_TIME: Duration = Duration::from_secs(5);
-
 /// When a request's time is over, and how long it was.
 #[derive(Clone, Copy, Debug)]
 pub struct Deadline {
@@ -101,16 +96,7 @@ pub async fn announced_length(State(app): State<App>, request: Request, next: Ne
     if length <= limit as u64 {
         return next.run(request).await;
     }
-    if length <= DRAIN_BYTES {
-        // whether it was all read or not, the answer is the same
-        let _ = tokio::time::timeout(DRAIN_TIME, drain(request.into_body())).await;
-    }
     ApiError::BodyTooLarge { limit }.into_response()
-}
-
-async fn drain(body: Body) {
-    let mut chunks = body.into_data_stream();
-    while let Some(Ok(_)) = chunks.next().await {}
 }
 
 /// Ends a body of which nothing comes for too long, or for which there is no more memory; whatever the handler makes of that, the answer

@@ -55,8 +55,7 @@ fn write(checkpoint: &Checkpoint, path: &Path) {
         (name.clone(), tensor.shape, tensor.data.into_iter().flat_map(f32::to_le_bytes).collect::<Vec<u8>>())
     };
     let tensors: Vec<_> = checkpoint.shapes().keys().map(bytes).collect();
-    let views = tensors.iter().map(|(name, shape, bytes)| {
-        (name, TensorView::new(Dtype::F32, shape.clone(), bytes).unwrap())
-    });
+    let views =
+        tensors.iter().map(|(name, shape, bytes)| (name, TensorView::new(Dtype::F32, shape.clone(), bytes).unwrap()));
     safetensors::serialize_to_file(views, None, path).unwrap();
 }

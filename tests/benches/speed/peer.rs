@@ -98,7 +98,12 @@ pub fn peer() {
 }
 
 /// Medians of a match in milliseconds, in turn.
-fn compare(name: &str, clients: usize, (ours, theirs): (&str, &str), mut forms: impl FnMut() -> (Vec<Form>, Vec<Form>)) {
+fn compare(
+    name: &str,
+    clients: usize,
+    (ours, theirs): (&str, &str),
+    mut forms: impl FnMut() -> (Vec<Form>, Vec<Form>),
+) {
     let runtime = tokio::runtime::Runtime::new().unwrap();
     let (mut a, mut b) = (Vec::new(), Vec::new());
     for round in 0..=ROUNDS {

@@ -1,7 +1,7 @@
 //! Requests beside an evaluation.
 
 use super::Data;
-use homolog_tests::{golden, service::form};
+use homolog_tests::{photos::New, service::form};
 use serde_json::json;
 
 #[tokio::test(flavor = "multi_thread")]
@@ -10,10 +10,10 @@ async fn requests_are_answered_before_an_evaluation_and_ahead_of_its_images() {
     let service = data.serve(&["--log", "homolog=debug,homolog_engine=debug", "--log-format", "json"]).await;
     let id = service.evaluate(&json!({"dataset": "squares", "runs": [{"resolution": 448}]})).await;
     service.evaluation_until(&id, |now| now["progress"]["images_done"].as_u64() > Some(0)).await;
-    let photo = std::fs::read(golden("images/rgb.jpg")).unwrap();
+    let mut photos = New::from(0);
     let request = json!({"points": [[1, 1]], "resolution": 448});
     for _ in 0..6 {
-        let answer = service.post_form(form(&photo, &photo, &request)).await;
+        let answer = service.post_form(form(&photos.next().unwrap(), &photos.next().unwrap(), &request)).await;
         assert_eq!(answer.status(), 200);
         // lines of the request have its id, those of the evaluation have none
         let lines = service.log_through(&["answered", "/match"]);

@@ -60,7 +60,8 @@ async fn clients_that_leave_leave_no_work_behind() {
     let (files, runs) = (service.metric("process_open_fds").await, service.metric(RUNS).await);
 
     let requests = (0..clients).map(|client| (client, request(&mut photos)));
-    let leaving = stream::iter(requests).for_each_concurrent(TOGETHER, |(client, request)| leave(&address, client, request));
+    let leaving =
+        stream::iter(requests).for_each_concurrent(TOGETHER, |(client, request)| leave(&address, client, request));
     leaving.await;
     let gone = Instant::now();
     let mut left = work(&service).await;

@@ -12,7 +12,8 @@ use std::{
 };
 use tokio::net::TcpStream;
 
-const HEAD: &str = "POST /match HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: 100000\r\n\r\n";
+const HEAD: &str =
+    "POST /match HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: 100000\r\n\r\n";
 /// Between two bytes of a client.
 const PAUSE: Duration = Duration::from_millis(100);
 

@@ -76,7 +76,8 @@ impl Soak {
             }
             for turn in 0..30 {
                 let (source, target) = (&ids[turn % 3], &ids[(turn + 1) % 3]);
-                let request = json!({ "points": [[60, 70]], "source": { "id": source }, "targets": [{ "id": target }] });
+                let request =
+                    json!({ "points": [[60, 70]], "source": { "id": source }, "targets": [{ "id": target }] });
                 self.ask("known images", 200, json_body(self.post("/match"), &request)).await;
             }
             for id in ids.iter().filter_map(Value::as_str) {
