@@ -30,7 +30,7 @@ help:
 	@echo 'make parity-published  the released DINOv3 weights (HOMOLOG_DINOV3=FILE) against the published values'
 	@echo 'make pck-published     the released DINOv2 weights (HOMOLOG_DINOV2=FILE) on PF-WILLOW against a public run'
 	@echo 'make reference  make tests/golden again with PyTorch and transformers'
-	@echo 'make train-demo train models/demo again, from nothing, in about 35 minutes'
+	@echo 'make train-demo train models/demo again, from nothing (PROVIDER=cuda: on a GPU; RECIPE=demo-two-cores: without one)'
 	@echo 'make study      the adaptations of the literature over the demo, on a synthetic benchmark'
 	@echo 'make bench-train   training against PyTorch: times and memory, as ratios'
 	@echo 'make openapi    write openapi/openapi.json again'
@@ -82,14 +82,17 @@ reference: .venv/stamp
 	.venv/bin/python tests/reference/make_images.py
 	.venv/bin/python tests/reference/make_examples.py
 
-# About 35 minutes on two cores; a run that was stopped goes on. PF-WILLOW is measured where it is: HOMOLOG_WILLOW=FOLDER.
+# A run that was stopped goes on. Minutes on a GPU (PROVIDER=cuda), hours on two cores, for which RECIPE=demo-two-cores is made.
+# PF-WILLOW is measured where it is: HOMOLOG_WILLOW=FOLDER.
 HOMOLOG_WILLOW ?= ../shared/data/pf-willow
+RECIPE ?= demo
+PROVIDER ?= auto
 train-demo: setup
 	$(CARGO) build --release --workspace
 	test -d .cache/train-demo/test || target/release/homolog-train synth --out .cache/train-demo/test --seed 3 --images 0,0,25 --pairs 0,0,70
 	rm -rf .cache/train-demo/demo
-	target/release/homolog-train pretrain --config src/train/recipes/demo.toml --run .cache/train-demo/run --resume \
-		--out .cache/train-demo/demo --measure spair71k:test@.cache/train-demo/test \
+	target/release/homolog-train pretrain --config src/train/recipes/$(RECIPE).toml --run .cache/train-demo/run-$(RECIPE) --resume \
+		--provider $(PROVIDER) --out .cache/train-demo/demo --measure spair71k:test@.cache/train-demo/test \
 		$(if $(wildcard $(HOMOLOG_WILLOW)),--measure pf-willow@$(HOMOLOG_WILLOW))
 	rm -rf models/demo && cp -r .cache/train-demo/demo models/demo
 

@@ -52,7 +52,11 @@ impl Postgres {
             .unwrap();
         let url = format!("postgresql://homolog@127.0.0.1:{port}/postgres");
         let started = Postgres { server, programs, url };
-        let answers = || std::net::TcpStream::connect(("127.0.0.1", port)).is_ok();
+        // it listens before it answers
+        let answers = || {
+            let mut ask = program(&started.programs, "pg_isready");
+            ask.arg("--quiet").arg("--dbname").arg(&started.url).status().unwrap().success()
+        };
         let answered = (0..600).any(|_| {
             answers() || {
                 std::thread::sleep(Duration::from_millis(50));

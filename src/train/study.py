@@ -45,7 +45,7 @@ def main():
     parser.add_argument("--out", type=Path, default=Path(".cache/study"))
     parser.add_argument("--images", default="40,10,25", help="of each category in trn, val and test")
     parser.add_argument("--pairs", default="160,30,60")
-    parser.add_argument("--epochs", default="2")
+    parser.add_argument("--epochs", default="5")
     parser.add_argument("--resolution", default="224", help="of training and measuring, px")
     arguments = parser.parse_args()
     train, out = arguments.bin / "homolog-train", arguments.out

@@ -68,7 +68,7 @@ fn rules_of_the_manifest_are_refused_with_the_field_named() {
         ("\"schema\": 1", "\"schema\": 2", "schema"),
         ("\"split\": 4", "\"split\": 9", "split"),
         ("\"split\": 4", "\"split\": \"four\"", "split"),
-        ("\"default_resolution\": 224", "\"default_resolution\": 225", "default_resolution"),
+        ("\"default_resolution\": 336", "\"default_resolution\": 337", "default_resolution"),
         ("      112,", "      113,", "resolutions"),
         ("\"channels\": 192", "\"channels\": 0", "channels"),
         ("\"window\": 5", "\"window\": 4", "matcher"),
