@@ -137,7 +137,10 @@ impl Worker {
         }
         queue.ended(&jobs);
         // stopped for others: all of them, whichever was told
-        let preempted = jobs.iter().fold(false, |any, job| job.call.take_preempted() || any);
+        let mut preempted = false;
+        for job in &jobs {
+            preempted |= job.call.take_preempted();
+        }
         match made {
             Ok(maps) => {
                 self.runs.took(encoded, batch);

@@ -73,8 +73,8 @@ pub struct Config {
     #[arg(long, env = "HOMOLOG_MAX_BODY_BYTES", default_value_t = Config::default().max_body_bytes)]
     pub max_body_bytes: usize,
 
-    /// Most memory for the bodies of the requests that are answered at once, in MiB; a body that would exceed it is answered 429 before
-    /// it is read. One of unknown length counts as `max_body_bytes`
+    /// Most memory for the bodies of all requests that come or are answered, in MiB, counted as their bytes come; a body for which none is
+    /// left is answered 429
     #[arg(long, env = "HOMOLOG_BODY_MEMORY_MIB", default_value_t = Config::default().body_memory_mib)]
     pub body_memory_mib: u64,
 

@@ -21,7 +21,7 @@ const PAUSE: Duration = Duration::from_millis(100);
 async fn dribble(address: String, client: u64) {
     loop {
         let Ok(stream) = TcpStream::connect(&address).await else { continue };
-        let whole = if client % 2 == 0 { 10 } else { HEAD.len() };
+        let whole = if client.is_multiple_of(2) { 10 } else { HEAD.len() };
         let mut bytes = &HEAD.as_bytes()[..whole];
         loop {
             match stream.try_write(bytes) {
