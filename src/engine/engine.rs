@@ -126,6 +126,9 @@ impl Engine {
                 Precision::Fp16 => Provider::Cuda,
                 Precision::Fp32 | Precision::Fp16Storage => provider,
             };
+            if provider == Provider::Cuda && made_for == provider && precision != Precision::Fp16 {
+                tracing::info!(model = id, %precision, "in fp16 it takes less than half the time here");
+            }
             if made_for != provider {
                 tracing::warn!(model = id, %precision, %provider, "this precision is made for {made_for}, and may be slow here");
             }
