@@ -43,8 +43,9 @@ setup:
 run: setup
 	$(CARGO) run --release --package homolog -- serve --listen $(LISTEN)
 
+# Built once, as the tests need it: `cargo build` would take other features of some dependencies, and build them twice.
 test: setup packages postgres
-	$(CARGO) build --workspace
+	$(CARGO) test --workspace --no-run
 	@$(MAKE) --no-print-directory schemathesis-short
 	export HOMOLOG_REQUIRE_PILLOW=1; if $(HAS_POSTGRES); then export HOMOLOG_REQUIRE_POSTGRES=1; fi; \
 		$(TEST_PYTHON) $(CARGO) test --workspace
@@ -150,9 +151,8 @@ schemathesis: setup $(SCHEMATHESIS)/stamp
 	$(CARGO) build --package homolog
 	@$(RUN_SCHEMATHESIS) $(SCHEMATHESIS_OPTIONS)
 
-# What `make test` has time for.
-schemathesis-short: setup
-	@$(CARGO) build --quiet --package homolog
+# What `make test` has time for, with the binary that it has built.
+schemathesis-short:
 	@if $(MAKE) --silent $(SCHEMATHESIS)/stamp; then $(RUN_SCHEMATHESIS) --max-examples 20; \
 		else echo 'Schemathesis cannot be installed: the service is not held to its OpenAPI document'; fi
 
