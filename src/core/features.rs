@@ -5,6 +5,7 @@ mod file;
 use std::borrow::Cow;
 use std::fmt;
 use std::str::FromStr;
+use std::sync::OnceLock;
 
 use serde::{Deserialize, Serialize};
 
@@ -13,11 +14,19 @@ use crate::geometry::{Grid, Point};
 pub use file::{Dtype, TENSOR};
 
 /// A descriptor for each token of an image: `[h, w, c]`, row-major, borrowed (from a cache, from a model's output) or owned.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug)]
 pub struct FeatureMap<'a> {
     grid: Grid,
     channels: usize,
     data: Cow<'a, [f32]>,
+    /// What each token is multiplied by to be of length 1, once somebody has asked: a map that is kept is searched many times.
+    scales: OnceLock<Box<[f64]>>,
+}
+
+impl PartialEq for FeatureMap<'_> {
+    fn eq(&self, other: &FeatureMap<'_>) -> bool {
+        (self.grid, self.channels, &self.data) == (other.grid, other.channels, &other.data)
+    }
 }
 
 impl<'a> FeatureMap<'a> {
@@ -36,7 +45,7 @@ impl<'a> FeatureMap<'a> {
                 found: 0,
             });
         }
-        Ok(FeatureMap { grid, channels, data })
+        Ok(FeatureMap { grid, channels, data, scales: OnceLock::new() })
     }
 
     /// Rows and columns of tokens.
@@ -65,12 +74,19 @@ impl<'a> FeatureMap<'a> {
 
     /// Each token divided by its Euclidean length; a token of zeros stays one.
     pub fn normalised(&self) -> FeatureMap<'static> {
-        FeatureMap { grid: self.grid, channels: self.channels, data: Cow::Owned(unit_rows(&self.data, self.channels)) }
+        let data = Cow::Owned(unit_rows(&self.data, self.channels));
+        FeatureMap { grid: self.grid, channels: self.channels, data, scales: OnceLock::new() }
+    }
+
+    /// What each token is multiplied by to be of Euclidean length 1, `[h * w]`; 0 for a token of zeros.
+    pub fn scales(&self) -> &[f64] {
+        self.scales.get_or_init(|| self.data.chunks_exact(self.channels).map(scale).collect())
     }
 
     /// The same map, independent of what it borrowed from.
     pub fn into_owned(self) -> FeatureMap<'static> {
-        FeatureMap { grid: self.grid, channels: self.channels, data: Cow::Owned(self.data.into_owned()) }
+        let data = Cow::Owned(self.data.into_owned());
+        FeatureMap { grid: self.grid, channels: self.channels, data, scales: self.scales }
     }
 
     /// Reads the map at points in token units (centres at + 0.5), one descriptor each; the values are not normalised again.
@@ -190,16 +206,21 @@ fn check_shape(what: &'static str, rows: usize, channels: usize, found: usize) -
 fn unit_rows(data: &[f32], channels: usize) -> Vec<f32> {
     let mut unit = Vec::with_capacity(data.len());
     for row in data.chunks_exact(channels) {
-        // in f64: the square of an f32 never overflows there; in eight sums: one would wait for itself at every addition
-        let mut sums = [0.0; 8];
-        for eight in row.chunks(8) {
-            for (sum, &x) in sums.iter_mut().zip(eight) {
-                *sum += f64::from(x) * f64::from(x);
-            }
-        }
-        let length = sums.iter().sum::<f64>().sqrt();
-        let scale = if length > 0.0 { 1.0 / length } else { 0.0 };
+        let scale = scale(row);
         unit.extend(row.iter().map(|&x| (f64::from(x) * scale) as f32));
     }
     unit
+}
+
+/// One over the Euclidean length; 0 for zeros.
+fn scale(row: &[f32]) -> f64 {
+    // in f64: the square of an f32 never overflows there; in eight sums: one would wait for itself at every addition
+    let mut sums = [0.0; 8];
+    for eight in row.chunks(8) {
+        for (sum, &x) in sums.iter_mut().zip(eight) {
+            *sum += f64::from(x) * f64::from(x);
+        }
+    }
+    let length = sums.iter().sum::<f64>().sqrt();
+    if length > 0.0 { 1.0 / length } else { 0.0 }
 }

@@ -107,7 +107,7 @@ pub fn run_while(
     check_finite(points)?;
     check_grid(source)?;
     let target = Side::new(target)?;
-    // normalised only if it is searched
+    // only if it is searched
     let back = if settings.cycle { Some(Side::new(source)?) } else { None };
     let mut matches = Vec::with_capacity(points.len());
     for chunk in points.chunks(CHUNK) {
@@ -134,27 +134,33 @@ pub fn run_while(
     Ok(matches)
 }
 
-/// An image that is searched: its normalised map is made once and serves all chunks.
+/// An image that is searched.
 struct Side<'a> {
     view: &'a View<'a>,
-    normalised: FeatureMap<'static>,
+    scales: &'a [f64],
 }
 
 impl<'a> Side<'a> {
     fn new(view: &'a View<'a>) -> Result<Side<'a>, Error> {
         check_grid(view)?;
-        Ok(Side { view, normalised: view.features.normalised() })
+        Ok(Side { view, scales: view.features.scales() })
     }
 
     /// Tokens in a row of similarities.
     fn len(&self) -> usize {
-        self.normalised.grid().len()
+        self.scales.len()
     }
 
     /// Similarities of raw descriptors to the tokens of this image, `[k, h * w]`, −∞ at padding.
     fn rows(&self, raw: &Descriptors) -> Result<Vec<f32>, Error> {
-        let mut rows = similarity(&raw.normalised(), &self.normalised)?;
-        let grid = self.normalised.grid();
+        let mut rows = similarity(&raw.normalised(), self.view.features)?;
+        let grid = self.view.features.grid();
+        // the products, and not the map: these are few, and it is large
+        for row in rows.chunks_exact_mut(self.len()) {
+            row.iter_mut()
+                .zip(self.scales)
+                .for_each(|(product, scale)| *product = (f64::from(*product) * scale) as f32);
+        }
         let (seen_rows, seen_columns) = self.view.fit.content_tokens();
         for (index, line) in rows.chunks_exact_mut(grid.width).enumerate() {
             if seen_rows.contains(&(index % grid.height)) {
@@ -175,7 +181,7 @@ impl<'a> Side<'a> {
 
     fn report(&self, row: &[f32], peak: &Peak, settings: &Settings) -> Result<Match, Error> {
         let matcher = &settings.matcher;
-        let candidates = candidates(row, self.normalised.grid(), matcher, settings.top_k, matcher.radius())?;
+        let candidates = candidates(row, self.view.features.grid(), matcher, settings.top_k, matcher.radius())?;
         Ok(Match {
             point: self.to_image(peak.point),
             similarity: cosine(peak.similarity),

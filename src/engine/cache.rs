@@ -101,6 +101,11 @@ impl DescriptorCache {
         Ok(entry.into_value().cached())
     }
 
+    /// Whether the descriptors are kept.
+    pub fn has(&self, key: &Key) -> bool {
+        self.entries.contains_key(key)
+    }
+
     /// Forgets an image.
     pub async fn forget(&self, image: &[u8; 32]) {
         let image = *image;

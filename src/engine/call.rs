@@ -59,32 +59,34 @@ impl Call {
 impl Run {
     /// Announces a run to those who wait for it; none if it must not begin. The order (announce, then look) makes a stop at any
     /// instant seen by one side or the other.
-    pub fn begin(options: RunOptions, calls: Vec<Arc<Call>>) -> Option<Arc<Run>> {
-        let run = Arc::new(Run { options, calls });
-        for call in &run.calls {
-            *call.lock() = Some(run.clone());
+    pub fn begin(options: RunOptions, calls: Vec<Arc<Call>>) -> Option<Begun> {
+        let run = Begun(Arc::new(Run { options, calls }));
+        for call in &run.0.calls {
+            *call.lock() = Some(run.0.clone());
         }
-        if run.is_unwanted() {
-            run.end();
-            return None;
-        }
-        Some(run)
-    }
-
-    /// To be run with.
-    pub fn options(&self) -> &RunOptions {
-        &self.options
-    }
-
-    /// The run has ended.
-    pub fn end(&self) {
-        for call in &self.calls {
-            *call.lock() = None;
-        }
+        (!run.0.is_unwanted()).then_some(run)
     }
 
     fn is_unwanted(&self) -> bool {
         let mut calls = self.calls.iter();
         calls.clone().any(|call| call.preempted.load(Ordering::SeqCst)) || calls.all(|call| call.is_gone())
+    }
+}
+
+/// A run that is under way until this is dropped, by a panic too: run and calls hold each other as long.
+pub(crate) struct Begun(Arc<Run>);
+
+impl Begun {
+    /// To be run with.
+    pub fn options(&self) -> &RunOptions {
+        &self.0.options
+    }
+}
+
+impl Drop for Begun {
+    fn drop(&mut self) {
+        for call in &self.0.calls {
+            *call.lock() = None;
+        }
     }
 }

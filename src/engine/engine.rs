@@ -1,17 +1,12 @@
 //! The bundles that are served, and the way to their descriptors.
 
 use crate::{
-    Error, Model, Provider, ProviderChoice, library,
+    Error, Model, Provider, ProviderChoice,
     plan::Plan,
     queue::{Job, Queue},
-    worker::{Runs, Worker},
+    worker::Runs,
 };
-use homolog_core::{
-    bundle::{Bundle, Precision},
-    features::FeatureMap,
-    geometry::Size,
-    image::{Photo, Pixels},
-};
+use homolog_core::{features::FeatureMap, geometry::Size, image::Pixels};
 use std::{
     collections::BTreeMap,
     sync::{Arc, atomic::Ordering},
@@ -92,103 +87,17 @@ pub struct Described {
 
 /// Loaded bundles behind a queue and worker threads.
 pub struct Engine {
-    models: BTreeMap<String, Model>,
-    plan: Arc<Plan>,
-    queue: Arc<Queue>,
-    workers: Vec<JoinHandle<()>>,
-    runs: Arc<Runs>,
-    backbones: usize,
-    loading: BTreeMap<String, Duration>,
-    refused: Vec<Error>,
+    pub(crate) models: BTreeMap<String, Model>,
+    pub(crate) plan: Arc<Plan>,
+    pub(crate) queue: Arc<Queue>,
+    pub(crate) workers: Vec<JoinHandle<()>>,
+    pub(crate) runs: Arc<Runs>,
+    pub(crate) backbones: usize,
+    pub(crate) loading: BTreeMap<String, Duration>,
+    pub(crate) refused: Vec<Error>,
 }
 
 impl Engine {
-    /// Finds the library, loads every bundle into every worker, and runs each once at its default resolution, so that the
-    /// first request is not the slow one. Blocks until that is done. A bundle that does not load or run is
-    /// [`refused`](Engine::refused), and the others are served.
-    ///
-    /// # Errors
-    /// [`Error::LibraryNotFound`], [`Error::Library`], [`Error::CudaUnavailable`], [`Error::SameName`]; [`Error::Load`] or
-    /// [`Error::Run`] when no bundle is left.
-    pub fn start(config: &EngineConfig, bundles: Vec<Bundle>) -> Result<Engine, Error> {
-        let environment = library::environment()?;
-        let provider = config.provider.settle(&environment)?;
-        let plan = Plan::new(provider, crate::cores(), config.workers, config.threads, config.max_batch);
-        let plan = Arc::new(if config.bind_on_host { plan.bound_on_host() } else { plan });
-
-        let mut bundles: Vec<Arc<Bundle>> = bundles.into_iter().map(Arc::new).collect();
-        let mut models = BTreeMap::new();
-        for bundle in &bundles {
-            let id = bundle.manifest().id.clone();
-            let precision = bundle.manifest().precision;
-            let made_for = match precision {
-                Precision::Int8 => Provider::Cpu,
-                Precision::Fp16 => Provider::Cuda,
-                Precision::Fp32 | Precision::Fp16Storage => provider,
-            };
-            if provider == Provider::Cuda && made_for == provider && precision != Precision::Fp16 {
-                tracing::info!(model = id, %precision, "in fp16 it takes less than half the time here");
-            }
-            if made_for != provider {
-                tracing::warn!(model = id, %precision, %provider, "this precision is made for {made_for}, and may be slow here");
-            }
-            let backbone = bundle.backbone_key().into();
-            let digest = bundle.digest().into();
-            let model = Model { id: id.as_str().into(), bundle: bundle.clone(), digest, backbone };
-            if models.insert(id.clone(), model).is_some() {
-                return Err(Error::SameName(id));
-            }
-        }
-        let queue = Arc::new(Queue::new(config.queue, plan.workers));
-        let runs = Arc::<Runs>::default();
-        // Its drop ends the workers that were started before one that fails.
-        let mut engine = Engine {
-            models,
-            plan: plan.clone(),
-            queue,
-            workers: Vec::new(),
-            runs,
-            backbones: 0,
-            loading: BTreeMap::new(),
-            refused: Vec::new(),
-        };
-        for index in 0..plan.workers {
-            let mut worker = Worker::new(plan.clone(), engine.runs.clone());
-            for bundle in std::mem::take(&mut bundles) {
-                let id = &bundle.manifest().id;
-                let Some(model) = engine.models.get(id) else { continue };
-                let since = Instant::now();
-                let ready = worker.load(&environment, &bundle).and_then(|()| warm_up(&mut worker, model));
-                match ready {
-                    Ok(()) => {
-                        let took = since.elapsed();
-                        engine.loading.entry(id.clone()).or_insert(took);
-                        bundles.push(bundle);
-                    }
-                    // What one worker cannot run, none is asked for.
-                    Err(error) => {
-                        worker.unload(id);
-                        engine.models.remove(id);
-                        engine.refused.push(error);
-                    }
-                }
-            }
-            if bundles.is_empty() {
-                return Err(engine.refused.drain(..).next().unwrap_or(Error::NoBundle));
-            }
-            engine.backbones = worker.backbones();
-            let models = engine.models.len();
-            let (threads, batch) = (plan.threads, plan.most_batch);
-            tracing::info!(index, models, backbones = engine.backbones, %provider, threads, batch, "worker ready");
-            let queue = engine.queue.clone();
-            let handle = std::thread::Builder::new().name(format!("encode-{index}")).spawn(move || worker.work(&queue));
-            engine
-                .workers
-                .push(handle.map_err(|error| Error::Run { model: "(any)".into(), reason: error.to_string() })?);
-        }
-        Ok(engine)
-    }
-
     /// The loaded models, in the order of their ids.
     pub fn models(&self) -> impl Iterator<Item = &Model> {
         self.models.values()
@@ -239,6 +148,14 @@ impl Engine {
         self.queue.waiting()
     }
 
+    /// Whether one more interactive image may wait.
+    ///
+    /// # Errors
+    /// [`Error::QueueFull`].
+    pub fn has_place(&self) -> Result<(), Error> {
+        if self.queue.has_place() { Ok(()) } else { Err(Error::QueueFull { waiting: self.waiting() }) }
+    }
+
     /// Background images that wait for a worker.
     pub fn waiting_behind(&self) -> usize {
         self.queue.waiting_behind()
@@ -249,9 +166,9 @@ impl Engine {
         self.runs.running.load(Ordering::Relaxed)
     }
 
-    /// How long so many images take, by what images took lately; nothing before the first.
-    pub fn expected_time(&self, images: usize) -> Duration {
-        self.runs.lately().mul_f64(images as f64 / self.workers().max(1) as f64)
+    /// How long a worker will take for an image of that size, by what such images took lately, or others of the model.
+    pub fn expected(&self, model: &Model, size: Size) -> Duration {
+        self.runs.costs.expected(&model.id, size)
     }
 
     /// What was done so far.
@@ -322,7 +239,19 @@ impl Engine {
         let call = CancelOnDrop(Arc::default());
         let caller = tracing::Span::current();
         let (since, waiting) = (Instant::now(), tracing::info_span!("queue"));
-        let job = Job { models, pixels, call: call.0.clone(), since, waiting, caller, reply, preempted: 0 };
+        let background = priority == Priority::Background;
+        let job = Job {
+            models,
+            pixels,
+            call: call.0.clone(),
+            since,
+            waiting,
+            caller,
+            reply,
+            background,
+            preempted: 0,
+            alone: false,
+        };
         match priority {
             Priority::Interactive(when_full) => self.queue.push(job, when_full).await?,
             Priority::Background => self.queue.push_background(job)?,
@@ -354,16 +283,6 @@ impl Drop for CancelOnDrop {
     fn drop(&mut self) {
         self.0.cancel();
     }
-}
-
-fn warm_up(worker: &mut Worker, model: &Model) -> Result<(), Error> {
-    let manifest = model.manifest();
-    let wrong = |error: homolog_core::Error| Error::Run { model: manifest.id.clone(), reason: error.to_string() };
-    let side = manifest.default_resolution;
-    let size = Size::new(side, side);
-    let grey = Photo::from_rgb(size, vec![128; 3 * size.pixels() as usize]).map_err(wrong)?;
-    let (pixels, _) = manifest.preparation(side).prepare(&grey).map_err(wrong)?;
-    worker.describe(std::slice::from_ref(&model.id), &[&pixels], vec![Arc::default()]).map(drop)
 }
 
 /// The values that differ, in the order in which they first come.

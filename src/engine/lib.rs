@@ -5,6 +5,7 @@
 //! - [`plan`]: how a provider is asked to run; [`batch`]: which images are run together;
 //! - `session`: one backbone or head, ready to run; [`graph`]: any other;
 //! - `queue`: interactive images in a bounded line, background images behind them; `call`: cancellation and preemption;
+//! - `costs`: what images took lately;
 //! - `worker`: threads that each own their sessions;
 //! - [`DescriptorCache`]: descriptors of images that were asked for before;
 //! - [`Engine`]: the bundles that are served, each a [`Model`], and `describe`: pixels in, feature map out;
@@ -15,6 +16,7 @@
 pub mod batch;
 mod cache;
 mod call;
+mod costs;
 mod engine;
 mod error;
 mod evaluation;
@@ -24,6 +26,7 @@ pub mod plan;
 pub mod provider;
 mod queue;
 mod session;
+mod start;
 mod worker;
 
 pub use cache::{CacheStatistics, Cached, DescriptorCache, Key};

@@ -32,14 +32,19 @@ pub(crate) struct Job {
     /// The span in which the caller asked.
     pub caller: Span,
     pub reply: oneshot::Sender<Result<Vec<Described>, Error>>,
+    /// Whether it stands in the background line.
+    pub background: bool,
     /// How often it was stopped for another.
     pub preempted: u32,
+    /// Whether it is run by itself, since a run with others failed.
+    pub alone: bool,
 }
 
 impl Job {
     /// Images of which this is the same can be run together.
-    fn kind(&self) -> (&[Arc<str>], Size) {
-        (&self.models, self.pixels.size())
+    fn kind(&self) -> (&[Arc<str>], Size, Option<*const Call>) {
+        // the address is no one else's
+        (&self.models, self.pixels.size(), self.alone.then(|| Arc::as_ptr(&self.call)))
     }
 }
 
@@ -89,9 +94,8 @@ impl Queue {
         let places = Arc::clone(&self.places);
         let place = match when_full {
             WhenFull::Refuse => {
-                if places.available_permits() == 0 {
-                    self.drop_gone();
-                }
+                // makes room of what was given up
+                self.has_place();
                 places.try_acquire_owned().map_err(|error| match error {
                     tokio::sync::TryAcquireError::NoPermits => Error::QueueFull { waiting: self.waiting() },
                     tokio::sync::TryAcquireError::Closed => Error::Stopped,
@@ -195,14 +199,37 @@ impl Queue {
         self.changed.notify_one();
     }
 
-    /// Interactive images that wait.
-    pub fn waiting(&self) -> usize {
-        self.lock().interactive.len()
+    /// Takes back background images whose run together failed, after [`ended`](Queue::ended): each is run by itself.
+    pub fn apart(&self, jobs: Vec<Job>) {
+        let mut state = self.lock();
+        if state.closed {
+            return;
+        }
+        for mut job in jobs.into_iter().rev() {
+            job.alone = true;
+            job.waiting = tracing::info_span!(parent: &job.caller, "queue");
+            state.background.push_front(job);
+        }
+        drop(state);
+        self.changed.notify_all();
     }
 
-    /// Background images that wait.
+    /// Interactive images that wait, those aside whose callers are gone.
+    pub fn waiting(&self) -> usize {
+        self.lock().interactive.iter().filter(|(job, _)| !job.call.is_gone()).count()
+    }
+
+    /// Background images that wait, those aside whose callers are gone.
     pub fn waiting_behind(&self) -> usize {
-        self.lock().background.len()
+        self.lock().background.iter().filter(|job| !job.call.is_gone()).count()
+    }
+
+    /// Whether one more interactive image may wait.
+    pub fn has_place(&self) -> bool {
+        if self.places.available_permits() == 0 {
+            self.drop_gone();
+        }
+        self.places.available_permits() > 0
     }
 
     /// How often a background image was stopped for an interactive one.

@@ -4,6 +4,7 @@
 use crate::{
     Described, Error,
     call::{Call, Run},
+    costs::Costs,
     plan::Plan,
     queue::{Job, Queue},
     session,
@@ -22,7 +23,7 @@ use std::{
         Arc,
         atomic::{AtomicU64, Ordering},
     },
-    time::{Duration, Instant},
+    time::Instant,
 };
 use tracing::Span;
 
@@ -35,25 +36,8 @@ pub(crate) struct Runs {
     pub heads: AtomicU64,
     /// Batches that are run at the moment.
     pub running: AtomicU64,
-    /// Nanoseconds that an image took lately, as a moving mean; 0 before the first.
-    lately: AtomicU64,
-}
-
-impl Runs {
-    /// What an image took lately.
-    pub fn lately(&self) -> Duration {
-        Duration::from_nanos(self.lately.load(Ordering::Relaxed))
-    }
-
-    fn took(&self, time: Duration, images: usize) {
-        let one = u64::try_from(time.as_nanos()).unwrap_or(u64::MAX) / images.max(1) as u64;
-        let mean = match self.lately.load(Ordering::Relaxed) {
-            0 => one,
-            before => before / 5 * 4 + one / 5,
-        };
-        // two workers at once lose one of two numbers of a mean
-        self.lately.store(mean, Ordering::Relaxed);
-    }
+    /// What images took lately.
+    pub costs: Costs,
 }
 
 /// Descriptors of one image by several models.
@@ -119,7 +103,12 @@ impl Worker {
             }
             if let Some(jobs) = self.serve(jobs, queue) {
                 // one of them spoils it for the others, or they are too many for the memory
-                jobs.into_iter().for_each(|job| drop(self.serve(vec![job], queue)));
+                if jobs.iter().any(|job| job.background) {
+                    // in the line, where requests go before each of them
+                    queue.apart(jobs);
+                } else {
+                    jobs.into_iter().for_each(|job| drop(self.serve(vec![job], queue)));
+                }
             }
         }
     }
@@ -143,7 +132,11 @@ impl Worker {
         }
         match made {
             Ok(maps) => {
-                self.runs.took(encoded, batch);
+                if let Some(job) = jobs.first()
+                    && let [model] = &job.models[..]
+                {
+                    self.runs.costs.took(model, job.pixels.size(), encoded, batch);
+                }
                 for (job, maps) in jobs.into_iter().zip(maps) {
                     let queued = start - job.since;
                     let described = |features| Described { features, queued, encoded, batch };
@@ -180,9 +173,7 @@ impl Worker {
     ) -> Result<Vec<Maps>, Error> {
         let options = RunOptions::new().map_err(|error| wrong(models, error))?;
         let run = Run::begin(options, calls).ok_or(Error::Stopped)?;
-        let result = self.run(models, images, run.options());
-        run.end();
-        result
+        self.run(models, images, run.options())
     }
 
     fn run(&mut self, models: &[Arc<str>], images: &[&Pixels], options: &RunOptions) -> Result<Vec<Maps>, Error> {

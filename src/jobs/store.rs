@@ -140,6 +140,8 @@ impl Store {
         let pool = AnyPoolOptions::new()
             .max_connections(8)
             .acquire_timeout(PATIENCE)
+            // a file's connection does not break while it lies there, and was asked when it was given back
+            .test_before_acquire(dialect == Dialect::Postgres)
             .after_connect(move |connection, _| Box::pin(set_up(connection, dialect)))
             .after_release(move |connection, _| {
                 Box::pin(async move {

@@ -11,6 +11,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tracing::Span;
 
 use crate::access::Access;
+use crate::backlog::Backlog;
 use crate::config::Config;
 use crate::error::ApiError;
 use crate::metrics::Metrics;
@@ -40,6 +41,7 @@ struct Shared {
     cpu: Arc<Semaphore>,
     admitted: Arc<Semaphore>,
     body_memory: Arc<Semaphore>,
+    backlog: Backlog,
     access: Access,
     cache: DescriptorCache,
     metrics: Metrics,
@@ -90,6 +92,7 @@ impl App {
         App(Arc::new(Shared {
             admitted: Arc::new(Semaphore::new(config.max_requests)),
             body_memory: Arc::new(Semaphore::new(bytes(config.body_memory_mib).min(Semaphore::MAX_PERMITS))),
+            backlog: Backlog::default(),
             access: Access::new(&config.api_keys),
             cache: DescriptorCache::new(config.cache_mib.saturating_mul(1 << 20), config.cache_half),
             metrics: Metrics::default(),
@@ -238,14 +241,19 @@ impl App {
         Arc::clone(&self.0.admitted).try_acquire_owned().map_err(|_| ApiError::TooManyRequests { limit })
     }
 
-    /// Requests that hold a place.
-    pub fn admitted(&self) -> usize {
-        self.0.config.max_requests.saturating_sub(self.0.admitted.available_permits())
-    }
-
     /// The bytes that bodies may still take, one permit each.
     pub fn body_memory(&self) -> &Arc<Semaphore> {
         &self.0.body_memory
+    }
+
+    /// What requests that were taken still want of the workers.
+    pub fn backlog(&self) -> &Backlog {
+        &self.0.backlog
+    }
+
+    /// Images of a request that wait or run at a time, one more than there are workers: the next photo is decoded while they encode.
+    pub fn at_a_time(&self) -> usize {
+        self.engine().map_or(1, Engine::workers) + 1
     }
 
     /// Who may use the service.

@@ -69,6 +69,10 @@ pub struct Config {
     #[arg(long, env = "HOMOLOG_MAX_REQUESTS", default_value_t = Config::default().max_requests)]
     pub max_requests: usize,
 
+    /// Connections that are open at once, idle ones and probes among them; further ones wait until one is closed
+    #[arg(long, env = "HOMOLOG_MAX_CONNECTIONS", default_value_t = Config::default().max_connections)]
+    pub max_connections: usize,
+
     /// Greatest body of a request, in bytes, all images together
     #[arg(long, env = "HOMOLOG_MAX_BODY_BYTES", default_value_t = Config::default().max_body_bytes)]
     pub max_body_bytes: usize,
@@ -106,11 +110,13 @@ pub struct Config {
     #[arg(long, env = "HOMOLOG_REQUEST_TIMEOUT_S", default_value_t = Config::default().request_timeout_s)]
     pub request_timeout_s: u64,
 
-    /// Seconds after which a connection is closed that has not sent the head of a request
+    /// Seconds after which a connection is closed that has not sent the head of a request, its first or its next: behind a proxy that keeps
+    /// connections open, set it above the proxy's own idle time
     #[arg(long, env = "HOMOLOG_HEADER_TIMEOUT_S", default_value_t = Config::default().header_timeout_s)]
     pub header_timeout_s: u64,
 
-    /// Seconds without a byte of a request's body after which it is answered 408
+    /// Seconds without a byte of a request's body after which it is answered 408, and without a byte of an answer being taken after which
+    /// the connection is closed
     #[arg(long, env = "HOMOLOG_BODY_TIMEOUT_S", default_value_t = Config::default().body_timeout_s)]
     pub body_timeout_s: u64,
 
@@ -215,6 +221,7 @@ impl Default for Config {
             cache_half: false,
             queue: 64,
             max_requests: 64,
+            max_connections: 4096,
             max_body_bytes: 64 << 20,
             body_memory_mib: 512,
             max_image_side: limits.max_width,

@@ -6,6 +6,7 @@
 
 pub mod access;
 pub mod app;
+pub mod backlog;
 pub mod cli;
 mod commands;
 pub mod config;

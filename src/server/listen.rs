@@ -2,7 +2,9 @@
 
 use std::future::Future;
 use std::io;
+use std::io::ErrorKind::{ConnectionAborted, ConnectionRefused, ConnectionReset};
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
@@ -14,6 +16,8 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::GracefulShutdown;
 use hyper_util::service::TowerToHyperService;
 use tokio::net::{TcpListener, TcpSocket};
+use tokio::sync::Semaphore;
+use tokio_io_timeout::TimeoutStream;
 use tower::ServiceExt;
 
 /// How long taking connections pauses when the system has no more files for them.
@@ -22,6 +26,17 @@ const PAUSE: Duration = Duration::from_millis(200);
 /// Connections that may wait to be taken. Those that come together beyond it are only heard when they try again, a second later; what
 /// listens without saying has room for 128.
 const WAITING: u32 = 4096;
+
+/// What a connection may take.
+#[derive(Clone, Copy, Debug)]
+pub struct Bounds {
+    /// How long the head of a request may take, and how long the connection may be idle before one.
+    pub head: Duration,
+    /// How long nothing of an answer may be taken.
+    pub answer: Duration,
+    /// Connections that are open at once; further ones wait to be taken.
+    pub connections: usize,
+}
 
 /// Listens at `address`; to be called in a runtime.
 ///
@@ -35,33 +50,40 @@ pub fn bind(address: SocketAddr) -> io::Result<TcpListener> {
     socket.listen(WAITING)
 }
 
-/// Answers connections with `router` until `stop` ends, and then those that are open until their requests are answered. `head` bounds
-/// how long a connection may take over the head of a request, and how long it may be idle before one.
+/// Answers connections with `router` until `stop` ends, and then those that are open until their requests are answered.
 ///
 /// HTTP/1.1 alone: a connection that might become HTTP/2 may hold back the bytes that tell, and no time-out of hyper's reaches it then.
-pub async fn serve(listener: TcpListener, router: Router, head: Duration, stop: impl Future<Output = ()>) {
+pub async fn serve(listener: TcpListener, router: Router, bounds: Bounds, stop: impl Future<Output = ()>) {
     let mut builder = Builder::new();
-    builder.timer(TokioTimer::new()).header_read_timeout(head);
+    builder.timer(TokioTimer::new()).header_read_timeout(bounds.head);
+    let places = Arc::new(Semaphore::new(bounds.connections.clamp(1, Semaphore::MAX_PERMITS)));
     let open = GracefulShutdown::new();
     tokio::pin!(stop);
     loop {
-        let stream = tokio::select! {
-            accepted = listener.accept() => match accepted {
-                Ok((stream, _)) => stream,
-                Err(error) => {
-                    tracing::warn!("a connection could not be taken: {error}");
-                    tokio::time::sleep(PAUSE).await;
-                    continue;
-                }
-            },
-            () = &mut stop => break,
+        let next = async {
+            let place = Arc::clone(&places).acquire_owned().await;
+            (listener.accept().await, place)
+        };
+        let (accepted, place) = tokio::select! { next = next => next, () = &mut stop => break };
+        let stream = match accepted {
+            Ok((stream, _)) => stream,
+            // it was given up before it was taken
+            Err(error) if matches!(error.kind(), ConnectionAborted | ConnectionReset | ConnectionRefused) => continue,
+            Err(error) => {
+                tracing::warn!("a connection could not be taken: {error}");
+                tokio::time::sleep(PAUSE).await;
+                continue;
+            }
         };
         // answers are written whole: waiting for more to send only delays them
         let _ = stream.set_nodelay(true);
+        let mut stream = TimeoutStream::new(stream);
+        stream.set_write_timeout(Some(bounds.answer));
         let service = router.clone().map_request(|request: Request<Incoming>| request.map(Body::new));
-        let connection = builder.serve_connection(TokioIo::new(stream), TowerToHyperService::new(service));
+        let connection = builder.serve_connection(TokioIo::new(Box::pin(stream)), TowerToHyperService::new(service));
         let connection = open.watch(connection);
         tokio::spawn(async move {
+            let _place = place;
             if let Err(error) = connection.await {
                 tracing::debug!("a connection ended: {error}");
             }

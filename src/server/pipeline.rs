@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use homolog_core::Error as CoreError;
 use homolog_core::features::FeatureMap;
-use homolog_core::geometry::Fit;
+use homolog_core::geometry::{Fit, Size};
 use homolog_core::image::{Photo, Pixels};
 use homolog_core::matching::View;
 use homolog_engine::{Key, Model, WhenFull};
@@ -21,8 +21,8 @@ use tracing::{Instrument, info_span};
 
 use crate::access::digest_of;
 use crate::app::App;
+use crate::backlog::Share;
 use crate::error::ApiError;
-use crate::middleware::time_left;
 use crate::render::{Layout, thumbnail};
 use crate::request::ImageSource;
 pub use describe::{Described, describe};
@@ -95,6 +95,8 @@ struct Taken<'a> {
     when_full: WhenFull,
     /// Asked before it is encoded, whether it is of any use.
     check: &'a (dyn Fn(&Fit) -> Result<(), ApiError> + Sync),
+    /// What is expected of the request that it belongs to.
+    share: &'a Share,
 }
 
 /// A flight of the cache has failed; whoever began it knows why.
@@ -108,19 +110,31 @@ impl Encoder {
         Ok(Encoder { app: app.clone(), model, resolution })
     }
 
+    /// The share of a request for so many images.
+    fn share(&self, images: usize) -> Share {
+        let size = Size::new(self.resolution, self.resolution);
+        let each = self.app.engine().map_or(Duration::ZERO, |engine| engine.expected(&self.model, size));
+        Share::new(&self.app, images, each)
+    }
+
+    /// What the image's descriptors are kept under.
+    async fn key(&self, image: &ImageSource, field: &str) -> Result<Key, ApiError> {
+        Ok(Key {
+            image: self.digest(image, field).await?,
+            bundle: self.model.digest().clone(),
+            resolution: self.resolution,
+            fit: self.model.manifest().preparation(self.resolution).fit,
+        })
+    }
+
     /// The image's descriptors, out of the cache or made now, and what is drawn of it.
     async fn encode(
         &self,
+        key: Key,
         image: &ImageSource,
         taken: &Taken<'_>,
         timings: &mut Timings,
     ) -> Result<(Encoded, Option<Photo>), ApiError> {
-        let key = Key {
-            image: self.digest(image, taken.field).await?,
-            bundle: self.model.digest().clone(),
-            resolution: self.resolution,
-            fit: self.model.manifest().preparation(self.resolution).fit,
-        };
         let (mut thumbnail, mut fault) = (None, None);
         loop {
             let make = async {
@@ -132,6 +146,7 @@ impl Encoder {
             };
             match self.app.cache().get_or_make(key.clone(), make).await {
                 Ok(found) => {
+                    taken.share.paid();
                     (taken.check)(&found.fit)?;
                     if taken.layout.is_some() && thumbnail.is_none() {
                         thumbnail = self.prepare(self.file(image).await?, taken, timings).await?.thumbnail;
@@ -158,12 +173,12 @@ impl Encoder {
         let refuses = taken.when_full == WhenFull::Refuse;
         if refuses {
             // before it is decoded, which takes time from those that are answered
-            in_time(&self.app)?;
+            taken.share.begin()?;
         }
         let prepared = self.prepare(self.file(image).await?, taken, timings).await?;
         (taken.check)(&prepared.fit)?;
         if refuses {
-            in_time(&self.app)?;
+            taken.share.begin()?;
         }
         let described = self.app.engine()?.describe_timed(&self.model, prepared.pixels, taken.when_full).await?;
         timings.queue += described.queued;
@@ -213,24 +228,6 @@ impl Encoder {
 
 /// Files up to this length are digested where they are, which takes less than the way to the pool.
 const SHORT: usize = 1 << 20;
-
-/// What is expected is a mean, and half of all take longer.
-const MARGIN: f64 = 1.25;
-
-/// Refuses what would not be ready before its time is over: better at once than after it has waited.
-fn in_time(app: &App) -> Result<(), ApiError> {
-    let engine = app.engine()?;
-    let waiting = engine.waiting();
-    // Each that waits is a request's first image and brings a second one, as this one does; those of requests that have begun go
-    // before, one each.
-    let expected = engine.expected_time(waiting + app.admitted() + 1);
-    match time_left() {
-        Some(left) if waiting > 0 && expected.mul_f64(MARGIN) > left => {
-            Err(ApiError::QueueFull { waiting, after: expected })
-        }
-        _ => Ok(()),
-    }
-}
 
 async fn timed<T>(sum: &mut Duration, work: impl Future<Output = T>) -> T {
     let start = Instant::now();

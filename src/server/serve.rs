@@ -7,7 +7,8 @@ use tokio::sync::watch;
 
 use crate::app::{App, LoadError};
 use crate::config::Config;
-use crate::{listen, router};
+use crate::listen::{self, Bounds};
+use crate::router;
 
 /// Why the service does not run.
 #[derive(Debug, thiserror::Error)]
@@ -40,10 +41,15 @@ pub async fn serve(config: Config, announce: impl FnOnce(SocketAddr)) -> Result<
     let listener = listen::bind(config.listen).map_err(refused)?;
     announce(listener.local_addr()?);
 
-    let (grace, head) = (config.shutdown_grace(), Duration::from_secs(config.header_timeout_s));
+    let grace = config.shutdown_grace();
+    let bounds = Bounds {
+        head: Duration::from_secs(config.header_timeout_s),
+        answer: Duration::from_secs(config.body_timeout_s),
+        connections: config.max_connections,
+    };
     let app = App::new(config);
     let (stopping, mut stopped) = watch::channel(());
-    let server = listen::serve(listener, router::app(app.clone()), head, async move {
+    let server = listen::serve(listener, router::app(app.clone()), bounds, async move {
         // an error means that the other end is gone, which means the same
         let _ = stopped.changed().await;
     });

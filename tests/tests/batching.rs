@@ -4,7 +4,7 @@
 
 use futures::future::join_all;
 use homolog_core::{bundle::Bundle, features::FeatureMap, geometry::Size, image::Pixels};
-use homolog_engine::{Engine, EngineConfig, Priority, ProviderChoice, WhenFull};
+use homolog_engine::{Engine, EngineConfig, Error, Priority, ProviderChoice, WhenFull};
 use homolog_tests::root;
 
 fn engine(max_batch: usize, bind_on_host: bool) -> Engine {
@@ -75,4 +75,19 @@ async fn who_leaves_a_batch_leaves_the_others_in_it() {
     tokio::time::sleep(std::time::Duration::from_millis(5)).await;
     drop(left);
     assert!(join_all(kept).await.into_iter().all(|answer| answer.is_ok()));
+}
+
+#[tokio::test]
+async fn images_whose_run_together_fails_are_all_told_and_the_worker_goes_on() {
+    let engine = engine(8, false);
+    let model = engine.model("demo").unwrap();
+    for priority in [Priority::Interactive(WhenFull::Wait), Priority::Background] {
+        // not a whole patch
+        let call = |seed| engine.describe_together(std::slice::from_ref(&model), image(10, seed), priority);
+        for answer in join_all((0..12).map(call)).await {
+            assert!(matches!(answer, Err(Error::Run { .. })), "{answer:?}");
+        }
+        assert!(engine.describe(model, image(112, 0)).await.is_ok());
+    }
+    assert_eq!((engine.waiting(), engine.waiting_behind(), engine.running()), (0, 0, 0));
 }

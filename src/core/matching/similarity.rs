@@ -7,7 +7,7 @@ use crate::features::{Descriptors, FeatureMap};
 
 /// Queries multiplied at once. The order in which a product sums depends on the shape of the matrices; with one shape for all,
 /// a query's similarities are the same bits whether it comes alone or among a hundred.
-const BLOCK: usize = 32;
+const BLOCK: usize = 24;
 
 /// The dot products of every query with every token: `[k, h * w]`, row-major; cosines if both sides are L2-normalised.
 ///

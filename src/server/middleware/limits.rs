@@ -33,9 +33,9 @@ tokio::task_local! {
     static DEADLINE: Deadline;
 }
 
-/// What is left of the time of the request that is being answered by this task; none where nobody set a bound.
-pub fn time_left() -> Option<Duration> {
-    DEADLINE.try_with(|deadline| deadline.at.saturating_duration_since(Instant::now())).ok()
+/// When the time of the request is over that is being answered by this task; none where nobody set a bound.
+pub fn until() -> Option<Instant> {
+    DEADLINE.try_with(|deadline| deadline.at).ok()
 }
 
 /// The memory that a request's body takes of what all may take; given back with the last clone.

@@ -15,7 +15,10 @@ use hyper::body::{Frame, SizeHint};
 
 /// What is read on at most.
 const BYTES: u64 = 256 << 20;
-const TIME: Duration = Duration::from_secs(5);
+/// How long at most: enough for a large body on a slow line.
+const TIME: Duration = Duration::from_secs(60);
+/// How long nothing may come before the rest is given up.
+const SILENCE: Duration = Duration::from_secs(5);
 
 /// Reads on what a caller that is refused still sends, and throws it away, while the answer goes: a connection that is closed while
 /// bytes arrive is reset, and the answer is lost with it.
@@ -44,7 +47,7 @@ pub async fn hear_out(request: Request, next: Next) -> Response {
 async fn discard(body: Body) {
     let mut chunks = body.into_data_stream();
     let mut read = 0;
-    while let Some(Ok(chunk)) = chunks.next().await {
+    while let Ok(Some(Ok(chunk))) = tokio::time::timeout(SILENCE, chunks.next()).await {
         read += chunk.len() as u64;
         if read > BYTES {
             break;

@@ -10,11 +10,12 @@ use homolog_core::Error as CoreError;
 use homolog_core::geometry::{Fit, Point, check_points};
 use homolog_core::image::Photo;
 use homolog_core::matching::{self, Settings};
-use homolog_engine::WhenFull;
+use homolog_engine::{Key, WhenFull};
 use tracing::{Instrument, info_span};
 
 use super::{Encoded, Encoder, Taken, Timings, timed};
 use crate::app::App;
+use crate::backlog::Share;
 use crate::config::Config;
 use crate::error::ApiError;
 use crate::render::Layout;
@@ -40,7 +41,7 @@ pub async fn match_pair(app: &App, job: MatchJob, picture: bool) -> Result<Match
     let search = Search::begin(app, job, picture).await?;
     let start = search.start();
     let (mut timings, mut thumbnails) = (search.timings, Vec::from_iter(search.thumbnail.clone()));
-    let at_a_time = search.at_a_time();
+    let at_a_time = app.at_a_time();
     let found: Vec<_> = search.targets().buffered(at_a_time).map(|(_, found)| found).try_collect().await?;
     let mut targets = Vec::with_capacity(found.len());
     for Found { matches, thumbnail, timings: spent } in found {
@@ -61,7 +62,7 @@ pub async fn match_pair(app: &App, job: MatchJob, picture: bool) -> Result<Match
 pub async fn match_lines(app: &App, job: MatchJob) -> Result<impl Stream<Item = MatchLine> + Send + use<>, ApiError> {
     let search = Search::begin(app, job, false).await?;
     let start = MatchLine::Start(search.start());
-    let (app, at_a_time) = (app.clone(), search.at_a_time());
+    let (app, at_a_time) = (app.clone(), app.at_a_time());
     let lines = search.targets().buffer_unordered(at_a_time).map(move |(target, found)| match found {
         Ok(Found { matches, timings, .. }) => {
             app.metrics().stages(&timings, "match");
@@ -96,8 +97,11 @@ struct Shared {
     points: Vec<Point>,
     matching: Settings,
     layout: Option<Layout>,
-    /// Whether the request is through with its only target.
-    single: bool,
+    share: Share,
+    /// What the first of the targets are kept under, those that were asked for already.
+    keys: Vec<Option<Key>>,
+    /// What becomes of a target when the queue is full.
+    when_full: WhenFull,
 }
 
 /// One target's share of the answer.
@@ -124,9 +128,15 @@ impl Search {
         let layout = picture.then(|| Layout::new(targets.len()));
         let mut timings = Timings::default();
         let check = |fit: &Fit| check_points(&points, fit.image()).map_err(at_point);
-        let taken = Taken { field: "source", layout, when_full: WhenFull::Refuse, check: &check };
-        let (source, thumbnail) = encoder.encode(&job.source, &taken, &mut timings).await?;
-        let shared = Shared { encoder, source, points, matching, layout, single: targets.len() == 1 };
+        let share = encoder.share(1 + targets.len());
+        let taken = Taken { field: "source", layout, when_full: WhenFull::Refuse, check: &check, share: &share };
+        let key = encoder.key(&job.source, taken.field).await?;
+        let (source, thumbnail) = encoder.encode(key, &job.source, &taken, &mut timings).await?;
+        let new = share.has_begun();
+        let keys = if new { Vec::new() } else { admit(&encoder, &targets, &share).await? };
+        // the request is through with the only target of a source that was encoded for it
+        let when_full = if new && targets.len() == 1 { WhenFull::Next } else { WhenFull::Wait };
+        let shared = Shared { encoder, source, points, matching, layout, share, keys, when_full };
         Ok(Search { shared: Arc::new(shared), targets, thumbnail, timings })
     }
 
@@ -141,11 +151,6 @@ impl Search {
         }
     }
 
-    /// One more than there are workers: the next photo is decoded while they encode.
-    fn at_a_time(&self) -> usize {
-        self.shared.encoder.app.engine().map_or(1, |engine| engine.workers()) + 1
-    }
-
     /// The targets and their places, each with its work still to be done.
     fn targets(self) -> impl Stream<Item = impl Future<Output = (usize, Result<Found, ApiError>)> + Send> + Send {
         let shared = self.shared;
@@ -156,13 +161,37 @@ impl Search {
     }
 }
 
+/// Asks, for a source that is kept, what a source that is new is asked before it is decoded, unless all targets are kept too. The keys
+/// of the targets up to the first that is not; none of one that is not there, which its own turn will say.
+async fn admit(encoder: &Encoder, targets: &[ImageSource], share: &Share) -> Result<Vec<Option<Key>>, ApiError> {
+    let mut keys = Vec::new();
+    for (index, target) in targets.iter().enumerate() {
+        let key = encoder.key(target, &field(index)).await.ok();
+        let new = key.as_ref().is_some_and(|key| !encoder.app.cache().has(key));
+        keys.push(key);
+        if new {
+            share.begin()?;
+            encoder.app.engine()?.has_place()?;
+            break;
+        }
+    }
+    Ok(keys)
+}
+
+fn field(target: usize) -> String {
+    format!("target[{target}]")
+}
+
 impl Shared {
     async fn target(self: &Arc<Self>, index: usize, image: &ImageSource) -> Result<Found, ApiError> {
         let mut timings = Timings::default();
-        let field = format!("target[{index}]");
-        let when_full = if self.single { WhenFull::Next } else { WhenFull::Wait };
-        let taken = Taken { field: &field, layout: self.layout, when_full, check: &|_| Ok(()) };
-        let (target, thumbnail) = self.encoder.encode(image, &taken, &mut timings).await?;
+        let (field, when_full) = (field(index), self.when_full);
+        let taken = Taken { field: &field, layout: self.layout, when_full, check: &|_| Ok(()), share: &self.share };
+        let key = match self.keys.get(index) {
+            Some(Some(key)) => key.clone(),
+            _ => self.encoder.key(image, &field).await?,
+        };
+        let (target, thumbnail) = self.encoder.encode(key, image, &taken, &mut timings).await?;
         let wanted = Wanted(Arc::default());
         let (gone, shared) = (Arc::clone(&wanted.0), Arc::clone(self));
         let search = move || -> Result<TargetMatches, CoreError> {

@@ -1,6 +1,5 @@
 //! `POST /match`.
 
-use axum::body::Body;
 use axum::extract::State;
 use axum::http::header::CONTENT_TYPE;
 use axum::response::{IntoResponse, Response};
@@ -46,7 +45,7 @@ pub async fn match_pair(
 ) -> Result<Response, ApiError> {
     if answered == Answered::Lines {
         let lines = pipeline::match_lines(&app, job).await?;
-        let body = Body::from_stream(lines::write(lines, deadline.map(|Extension(deadline)| deadline), place));
+        let body = lines::body(lines, deadline.map(|Extension(deadline)| deadline), place);
         return Ok(([(CONTENT_TYPE, Answered::LINES)], body).into_response());
     }
     let picture = answered == Answered::Picture;

@@ -1,0 +1,53 @@
+//! What an image takes of a worker, by model and size: how long a request will wait is told from it.
+
+use homolog_core::geometry::Size;
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+/// Means of what images took lately.
+#[derive(Default)]
+pub(crate) struct Costs(Mutex<HashMap<(Arc<str>, Size), Cost>>);
+
+#[derive(Clone, Copy)]
+struct Cost {
+    mean: Duration,
+    /// Whether it is that of a first run, in which memory is taken and what is lazy is done: the next one replaces it.
+    first: bool,
+}
+
+/// How much of a mean the latest run is.
+const LATEST: f64 = 0.2;
+
+impl Costs {
+    /// A model's first run in a worker.
+    pub fn began(&self, model: &Arc<str>, size: Size, took: Duration) {
+        self.lock().entry((model.clone(), size)).or_insert(Cost { mean: took, first: true });
+    }
+
+    /// Images that were run together took so long.
+    pub fn took(&self, model: &Arc<str>, size: Size, time: Duration, images: usize) {
+        let one = time.div_f64(images.max(1) as f64);
+        let mut costs = self.lock();
+        let cost = costs.entry((model.clone(), size)).or_insert(Cost { mean: one, first: true });
+        let mean = if cost.first { one } else { cost.mean.mul_f64(1.0 - LATEST) + one.mul_f64(LATEST) };
+        *cost = Cost { mean, first: false };
+    }
+
+    /// What an image will take; by its pixels, from the nearest size, where none of its own has been run; nothing for a model that never ran.
+    pub fn expected(&self, model: &str, size: Size) -> Duration {
+        let costs = self.lock();
+        let of_model = costs.iter().filter(|((of, _), _)| **of == *model);
+        let ratio = |known: &Size| size.pixels() as f64 / known.pixels().max(1) as f64;
+        let nearest = of_model.map(|((_, known), cost)| (ratio(known), cost.mean));
+        let nearest = nearest.min_by(|(one, _), (other, _)| one.ln().abs().total_cmp(&other.ln().abs()));
+        nearest.map_or(Duration::ZERO, |(ratio, mean)| mean.mul_f64(ratio))
+    }
+
+    /// Each cost is written whole, so that a panic elsewhere does not spoil it.
+    fn lock(&self) -> MutexGuard<'_, HashMap<(Arc<str>, Size), Cost>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
