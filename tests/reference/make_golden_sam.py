@@ -26,7 +26,7 @@ VARIANTS = {
     # windows of 3 on a trained grid of 7: the last of each axis are filled with padding
     "windows": Config(dim=16, depth=3, heads=2, global_blocks=(1,), window=3, patch=4, grid=7, mlp_ratio=2, neck=8),
     # a window larger than the trained grid; a head's width whose root is no number of few bits; global first and last
-    "wide": Config(dim=12, depth=3, heads=2, global_blocks=(0, 2), window=5, patch=4, grid=4, mlp_ratio=2, neck=4),
+    "wide": Config(dim=12, depth=3, heads=2, global_blocks=(0, 2), window=5, patch=4, grid=4, mlp_ratio=2, neck=16),
 }
 SPLIT = 1
 # (height, width, batch) in patches

@@ -47,7 +47,7 @@ const WIDE: sam::Config = sam::Config {
     window: 5,
     global: &[0, 2],
     position_grid: 4,
-    neck: 4,
+    neck: 16,
 };
 
 // 3e-6, not the 1e-4 that was asked for: rounding stays below 1e-6, an epsilon of 1e-5 in the norms gives 5e-6 and more, a

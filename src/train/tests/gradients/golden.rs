@@ -79,7 +79,7 @@ impl Tiny {
                 window: 5,
                 global: &[0, 2],
                 position_grid: 4,
-                neck: 4,
+                neck: 16,
                 ..SAM
             }),
             _ => panic!("no network {name}"),
