@@ -46,7 +46,7 @@ them a network's file has is told by FEATURES below:
 In exact arithmetic the K third of `attn.qkv.bias` (the middle one) has no gradient: softmax does not see it, and DINOv3 masks it.
 What is stored there is about 1e-17, and its final values are the first ones. AdamW blows up whatever single precision leaves
 there (1e-8) to steps of the learning rate: leave this third out where final weights are compared. All else PyTorch itself reaches
-in single precision to 1.3e-5 (gradients; sam-wide, whose last norm has four channels, 4e-5) and 4e-5 (final weights), as relative
+in single precision to 1.3e-5 (gradients) and 4e-5 (final weights), as relative
 errors of whole tensors. Weight decay changes the final weights by 1.5e-4 of their values.
 
 `adapters.safetensors`, bottlenecks over frozen descriptors, ADAPTER being `narrow` (weights: heads/narrow.pth; input: `pre_norm`
