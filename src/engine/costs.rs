@@ -36,14 +36,17 @@ impl Costs {
         *cost = Cost { mean, first: false };
     }
 
-    /// What an image will take; by its pixels, from the nearest size, where none of its own has been run; nothing for a model that never ran.
+    /// What an image will take: that of the nearest size, by its pixels; of first runs only where there are no others. Nothing for a model
+    /// that never ran.
     pub fn expected(&self, model: &str, size: Size) -> Duration {
         let costs = self.lock();
         let of_model = costs.iter().filter(|((of, _), _)| **of == *model);
         let ratio = |known: &Size| size.pixels() as f64 / known.pixels().max(1) as f64;
-        let nearest = of_model.map(|((_, known), cost)| (ratio(known), cost.mean));
-        let nearest = nearest.min_by(|(one, _), (other, _)| one.ln().abs().total_cmp(&other.ln().abs()));
-        nearest.map_or(Duration::ZERO, |(ratio, mean)| mean.mul_f64(ratio))
+        let known = of_model.map(|((_, known), cost)| (ratio(known), *cost));
+        let nearest = known.min_by(|(one, a), (other, b)| {
+            a.first.cmp(&b.first).then_with(|| one.ln().abs().total_cmp(&other.ln().abs()))
+        });
+        nearest.map_or(Duration::ZERO, |(ratio, cost)| cost.mean.mul_f64(ratio))
     }
 
     /// Each cost is written whole, so that a panic elsewhere does not spoil it.

@@ -62,7 +62,10 @@ pub fn late(line: &[Want], window: usize, workers: usize) -> Option<Duration> {
 pub fn hurts(line: &[Want], window: usize, workers: usize) -> bool {
     let Some((_, before)) = line.split_last() else { return false };
     let is_late = |line: &[Want], place: usize| line[place].is_late(through(line, place, window, workers));
-    (0..before.len()).any(|place| is_late(line, place) && !is_late(before, place))
+    // it passes nobody else
+    let passed = before.iter().enumerate().filter(|(_, want)| want.images > window);
+    let mut passed = passed.map(|(place, _)| place);
+    passed.any(|place| is_late(line, place) && !is_late(before, place))
 }
 
 /// The requests that were counted, in the order in which they were.
@@ -143,7 +146,7 @@ impl Share {
         lock(&self.own).number.is_some()
     }
 
-    /// One image less is wanted.
+    /// One image less is wanted: it is there, or will not be.
     pub fn paid(&self) {
         let mut own = lock(&self.own);
         own.images = own.images.saturating_sub(1);

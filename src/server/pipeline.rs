@@ -156,6 +156,7 @@ impl Encoder {
                 // another request's, whose reasons need not be ours: its points, or its time
                 Err(Failed) => {
                     if let Some(error) = fault.take() {
+                        taken.share.paid();
                         return Err(error);
                     }
                 }
