@@ -6,9 +6,10 @@ use homolog_core::{
     geometry::{Fit, FitMode, Grid},
 };
 use std::{
+    collections::HashSet,
     future::Future,
     sync::{
-        Arc,
+        Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicU64, Ordering},
     },
 };
@@ -52,8 +53,26 @@ pub struct CacheStatistics {
 pub struct DescriptorCache {
     entries: moka::future::Cache<Key, Entry>,
     half: bool,
+    flights: Mutex<HashSet<Key>>,
     hits: AtomicU64,
     misses: AtomicU64,
+}
+
+/// Descriptors that are being made; no longer when this is dropped.
+struct Flight<'a> {
+    of: &'a DescriptorCache,
+    key: Key,
+}
+
+impl Drop for Flight<'_> {
+    fn drop(&mut self) {
+        lock(&self.of.flights).remove(&self.key);
+    }
+}
+
+/// The set is whole between any two statements.
+fn lock(flights: &Mutex<HashSet<Key>>) -> MutexGuard<'_, HashSet<Key>> {
+    flights.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 #[derive(Clone)]
@@ -77,7 +96,8 @@ impl DescriptorCache {
             .weigher(|_, entry: &Entry| u32::try_from(entry.bytes().div_ceil(KIB)).unwrap_or(u32::MAX))
             .eviction_policy(moka::policy::EvictionPolicy::lru())
             .build();
-        DescriptorCache { entries, half, hits: AtomicU64::new(0), misses: AtomicU64::new(0) }
+        let flights = Mutex::default();
+        DescriptorCache { entries, half, flights, hits: AtomicU64::new(0), misses: AtomicU64::new(0) }
     }
 
     /// The descriptors, made by `make` unless they are kept or being made: then the answer of that flight is taken. A flight whose
@@ -90,7 +110,10 @@ impl DescriptorCache {
         key: Key,
         make: impl Future<Output = Result<(FeatureMap<'static>, Fit), E>>,
     ) -> Result<Cached, E> {
+        let of_flight = key.clone();
         let make = async {
+            lock(&self.flights).insert(of_flight.clone());
+            let _flight = Flight { of: self, key: of_flight };
             let (features, fit) = make.await?;
             Ok(Entry { numbers: Numbers::new(features, self.half), fit })
         };
@@ -101,9 +124,9 @@ impl DescriptorCache {
         Ok(entry.into_value().cached())
     }
 
-    /// Whether the descriptors are kept.
+    /// Whether the descriptors are kept, or being made.
     pub fn has(&self, key: &Key) -> bool {
-        self.entries.contains_key(key)
+        self.entries.contains_key(key) || lock(&self.flights).contains(key)
     }
 
     /// Forgets an image.

@@ -2,7 +2,7 @@
 
 use homolog_core::geometry::Size;
 use std::{
-    collections::HashMap,
+    collections::{HashMap, hash_map::Entry},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
@@ -31,9 +31,14 @@ impl Costs {
     pub fn took(&self, model: &Arc<str>, size: Size, time: Duration, images: usize) {
         let one = time.div_f64(images.max(1) as f64);
         let mut costs = self.lock();
-        let cost = costs.entry((model.clone(), size)).or_insert(Cost { mean: one, first: true });
-        let mean = if cost.first { one } else { cost.mean.mul_f64(1.0 - LATEST) + one.mul_f64(LATEST) };
-        *cost = Cost { mean, first: false };
+        match costs.entry((model.clone(), size)) {
+            Entry::Vacant(place) => drop(place.insert(Cost { mean: one, first: true })),
+            Entry::Occupied(mut cost) => {
+                let before = *cost.get();
+                let mean = if before.first { one } else { before.mean.mul_f64(1.0 - LATEST) + one.mul_f64(LATEST) };
+                cost.insert(Cost { mean, first: false });
+            }
+        }
     }
 
     /// What an image will take: that of the nearest size, by its pixels; of first runs only where there are no others. Nothing for a model

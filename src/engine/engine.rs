@@ -148,14 +148,6 @@ impl Engine {
         self.queue.waiting()
     }
 
-    /// Whether one more interactive image may wait.
-    ///
-    /// # Errors
-    /// [`Error::QueueFull`].
-    pub fn has_place(&self) -> Result<(), Error> {
-        if self.queue.has_place() { Ok(()) } else { Err(Error::QueueFull { waiting: self.waiting() }) }
-    }
-
     /// Background images that wait for a worker.
     pub fn waiting_behind(&self) -> usize {
         self.queue.waiting_behind()

@@ -94,8 +94,9 @@ impl Queue {
         let places = Arc::clone(&self.places);
         let place = match when_full {
             WhenFull::Refuse => {
-                // makes room of what was given up
-                self.has_place();
+                if places.available_permits() == 0 {
+                    self.drop_gone();
+                }
                 places.try_acquire_owned().map_err(|error| match error {
                     tokio::sync::TryAcquireError::NoPermits => Error::QueueFull { waiting: self.waiting() },
                     tokio::sync::TryAcquireError::Closed => Error::Stopped,
@@ -222,14 +223,6 @@ impl Queue {
     /// Background images that wait, those aside whose callers are gone.
     pub fn waiting_behind(&self) -> usize {
         self.lock().background.iter().filter(|job| !job.call.is_gone()).count()
-    }
-
-    /// Whether one more interactive image may wait.
-    pub fn has_place(&self) -> bool {
-        if self.places.available_permits() == 0 {
-            self.drop_gone();
-        }
-        self.places.available_permits() > 0
     }
 
     /// How often a background image was stopped for an interactive one.

@@ -45,36 +45,28 @@ impl Engine {
         };
         for index in 0..plan.workers {
             let optional = index > 0 && config.workers == 0;
-            let worker = match engine.worker(&environment, &mut bundles, optional) {
-                Ok(worker) => worker,
+            match engine.add_worker(index, &environment, &mut bundles, optional) {
+                Ok(()) => {}
                 Err(error) if optional => {
                     tracing::warn!(workers = index, planned = plan.workers, "no further worker can be had: {error}");
                     (index..plan.workers).for_each(|_| drop(engine.queue.worker()));
                     break;
                 }
                 Err(error) => return Err(error),
-            };
-            engine.backbones = worker.backbones();
-            let models = engine.models.len();
-            let (threads, batch) = (plan.threads, plan.most_batch);
-            tracing::info!(index, models, backbones = engine.backbones, %provider, threads, batch, "worker ready");
-            let queue = engine.queue.clone();
-            let handle = thread::Builder::new().name(format!("encode-{index}")).spawn(move || worker.work(&queue));
-            engine
-                .workers
-                .push(handle.map_err(|error| Error::Run { model: "(any)".into(), reason: error.to_string() })?);
+            }
         }
         Ok(engine)
     }
 
-    /// A worker that has run every model. What it cannot run is taken from all of them, bundle and model, unless it is `optional`:
+    /// Starts a worker that has run every model. What it cannot run is taken from all of them, bundle and model, unless it is `optional`:
     /// then the worker fails.
-    fn worker(
+    fn add_worker(
         &mut self,
+        index: usize,
         environment: &Environment,
         bundles: &mut Vec<Arc<Bundle>>,
         optional: bool,
-    ) -> Result<Worker, Error> {
+    ) -> Result<(), Error> {
         let mut worker = Worker::new(self.plan.clone(), self.runs.clone());
         for bundle in std::mem::take(bundles) {
             let id = &bundle.manifest().id;
@@ -99,7 +91,14 @@ impl Engine {
         if bundles.is_empty() {
             return Err(self.refused.drain(..).next().unwrap_or(Error::NoBundle));
         }
-        Ok(worker)
+        let (backbones, queue) = (worker.backbones(), self.queue.clone());
+        let handle = thread::Builder::new().name(format!("encode-{index}")).spawn(move || worker.work(&queue));
+        self.workers.push(handle.map_err(|error| Error::Run { model: "(any)".into(), reason: error.to_string() })?);
+        self.backbones = backbones;
+        let (models, provider, threads, batch) =
+            (self.models.len(), self.plan.provider, self.plan.threads, self.plan.most_batch);
+        tracing::info!(index, models, backbones, %provider, threads, batch, "worker ready");
+        Ok(())
     }
 }
 

@@ -246,6 +246,13 @@ impl App {
         &self.0.body_memory
     }
 
+    /// So much of it for an answer that waits to be read, once it is there; all of it for one that is longer.
+    pub async fn answer_memory(&self, bytes: usize) -> Option<OwnedSemaphorePermit> {
+        let all = self::bytes(self.0.config.body_memory_mib).min(Semaphore::MAX_PERMITS);
+        let bytes = u32::try_from(bytes.min(all)).unwrap_or(u32::MAX);
+        Arc::clone(&self.0.body_memory).acquire_many_owned(bytes).await.ok()
+    }
+
     /// What requests that were taken still want of the workers.
     pub fn backlog(&self) -> &Backlog {
         &self.0.backlog

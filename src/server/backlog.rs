@@ -1,8 +1,7 @@
 //! What requests that were taken still want of the workers, in time: one that would come too late, or make another late, is refused at
 //! once, and not after it has waited.
 //!
-//! Images are counted when they turn out to be new; those whose descriptors are kept cost nothing. So a request whose source is new is
-//! expected to bring new targets as well.
+//! A request is counted when it makes the first of its images; those whose descriptors are kept, or made for another, cost nothing.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -21,6 +20,8 @@ const MARGIN: f64 = 1.25;
 pub struct Want {
     /// Images that are not there yet.
     pub images: usize,
+    /// How many of them go before whatever comes later: those that wait by now, or are taken first when their turn comes.
+    pub ahead: usize,
     /// What one is expected to take of a worker.
     pub each: Duration,
     /// How long the request may still take; none where nobody set a bound.
@@ -41,10 +42,10 @@ impl Want {
 ///
 /// Of each request at most `window` images wait or run at a time, and a further one comes behind all that wait by then. So a request
 /// waits for as many images of each before it as it has itself, or a window, and lets those behind it pass with as many as it has
-/// beyond the window.
+/// beyond those that are [`ahead`](Want::ahead).
 pub fn through(line: &[Want], place: usize, window: usize, workers: usize) -> Duration {
     let Some(own) = line.get(place) else { return Duration::ZERO };
-    let (before, behind) = (own.images.max(window), own.images.saturating_sub(window));
+    let (before, behind) = (own.images.max(window), own.images.saturating_sub(own.ahead));
     let others = line.iter().enumerate().filter(|(other, _)| *other != place);
     let others: Duration = others.map(|(other, want)| want.some(if other < place { before } else { behind })).sum();
     (own.some(own.images) + others) / u32::try_from(workers.max(1)).unwrap_or(u32::MAX)
@@ -53,9 +54,9 @@ pub fn through(line: &[Want], place: usize, window: usize, workers: usize) -> Du
 /// When the last of the line is expected to be through, if that is too late for it, though not because of itself alone: a request that
 /// has the workers to itself may try.
 pub fn late(line: &[Want], window: usize, workers: usize) -> Option<Duration> {
-    let last = line.len().checked_sub(1).filter(|last| *last > 0)?;
-    let after = through(line, last, window, workers);
-    line[last].is_late(after).then_some(after)
+    let (last, before) = line.split_last()?;
+    let after = through(line, before.len(), window, workers);
+    (before.iter().any(|want| want.images > 0) && last.is_late(after)).then_some(after)
 }
 
 /// Whether another of the line is late because of the last.
@@ -63,7 +64,7 @@ pub fn hurts(line: &[Want], window: usize, workers: usize) -> bool {
     let Some((_, before)) = line.split_last() else { return false };
     let is_late = |line: &[Want], place: usize| line[place].is_late(through(line, place, window, workers));
     // it passes nobody else
-    let passed = before.iter().enumerate().filter(|(_, want)| want.images > window);
+    let passed = before.iter().enumerate().filter(|(_, want)| want.images > want.ahead);
     let mut passed = passed.map(|(place, _)| place);
     passed.any(|place| is_late(line, place) && !is_late(before, place))
 }
@@ -82,6 +83,7 @@ struct Line {
 struct Entry {
     number: u64,
     images: usize,
+    ahead: usize,
     each: Duration,
     until: Option<Instant>,
 }
@@ -89,7 +91,7 @@ struct Entry {
 impl Entry {
     fn want(&self, now: Instant) -> Want {
         let left = self.until.map(|until| until.saturating_duration_since(now));
-        Want { images: self.images, each: self.each, left }
+        Want { images: self.images, ahead: self.ahead, each: self.each, left }
     }
 }
 
@@ -101,15 +103,17 @@ pub struct Share {
 
 struct Own {
     images: usize,
+    ahead: usize,
     each: Duration,
     /// Once the request is counted.
     number: Option<u64>,
 }
 
 impl Share {
-    /// The share, not counted yet, of a request for so many images, of which each is expected to take so long.
-    pub fn new(app: &App, images: usize, each: Duration) -> Share {
-        Share { app: app.clone(), own: Mutex::new(Own { images, each, number: None }) }
+    /// The share, not counted yet, of a request for so many images, so many of them [`ahead`](Want::ahead), of which each is expected
+    /// to take so long.
+    pub fn new(app: &App, images: usize, ahead: usize, each: Duration) -> Share {
+        Share { app: app.clone(), own: Mutex::new(Own { images, ahead, each, number: None }) }
     }
 
     /// Counts the request, unless it is counted, and asks whether it will be in time. To be asked again when time has passed.
@@ -125,7 +129,7 @@ impl Share {
         let number = own.number.unwrap_or(line.next);
         let mut wants: Vec<Want> =
             line.entries.iter().filter(|entry| entry.number < number).map(|entry| entry.want(now)).collect();
-        let entry = Entry { number, images: own.images, each: own.each, until: middleware::until() };
+        let entry = Entry { number, images: own.images, ahead: own.ahead, each: own.each, until: middleware::until() };
         wants.push(entry.want(now));
         if let Some(after) = late(&wants, window, workers) {
             return full(after);

@@ -77,8 +77,8 @@ pub struct Config {
     #[arg(long, env = "HOMOLOG_MAX_BODY_BYTES", default_value_t = Config::default().max_body_bytes)]
     pub max_body_bytes: usize,
 
-    /// Most memory for the bodies of all requests that come or are answered, in MiB, counted as their bytes come; a body for which none is
-    /// left is answered 429
+    /// Most memory for the bodies of all requests that come or are answered, in MiB, counted as their bytes come, and for lines of answers
+    /// that are not read yet; a body for which none is left is answered 429
     #[arg(long, env = "HOMOLOG_BODY_MEMORY_MIB", default_value_t = Config::default().body_memory_mib)]
     pub body_memory_mib: u64,
 
@@ -115,8 +115,8 @@ pub struct Config {
     #[arg(long, env = "HOMOLOG_HEADER_TIMEOUT_S", default_value_t = Config::default().header_timeout_s)]
     pub header_timeout_s: u64,
 
-    /// Seconds without a byte of a request's body after which it is answered 408, and without a byte of an answer being taken after which
-    /// the connection is closed
+    /// Seconds without a byte of a request's body after which it is answered 408, and after which a connection is closed that takes nothing
+    /// of its answer
     #[arg(long, env = "HOMOLOG_BODY_TIMEOUT_S", default_value_t = Config::default().body_timeout_s)]
     pub body_timeout_s: u64,
 

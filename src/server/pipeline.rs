@@ -91,7 +91,7 @@ struct Taken<'a> {
     field: &'a str,
     /// How large it is drawn, if a picture was asked for.
     layout: Option<Layout>,
-    /// What becomes of it when the queue is full.
+    /// What becomes of it when the queue is full, unless it is the first that its request makes: that one is refused.
     when_full: WhenFull,
     /// Asked before it is encoded, whether it is of any use.
     check: &'a (dyn Fn(&Fit) -> Result<(), ApiError> + Sync),
@@ -110,21 +110,31 @@ impl Encoder {
         Ok(Encoder { app: app.clone(), model, resolution })
     }
 
-    /// The share of a request for so many images.
-    fn share(&self, images: usize) -> Share {
+    /// The share of a request for so many images, so many of them ahead of whatever comes later.
+    fn share(&self, images: usize, ahead: usize) -> Share {
         let size = Size::new(self.resolution, self.resolution);
         let each = self.app.engine().map_or(Duration::ZERO, |engine| engine.expected(&self.model, size));
-        Share::new(&self.app, images, each)
+        Share::new(&self.app, images, ahead, each)
     }
 
     /// What the image's descriptors are kept under.
     async fn key(&self, image: &ImageSource, field: &str) -> Result<Key, ApiError> {
-        Ok(Key {
-            image: self.digest(image, field).await?,
-            bundle: self.model.digest().clone(),
-            resolution: self.resolution,
-            fit: self.model.manifest().preparation(self.resolution).fit,
-        })
+        Ok(self.key_of(self.digest(image, field).await?))
+    }
+
+    /// Whether the image's descriptors must be made, as far as that is told at once: its file is not looked at, nor whether it is there.
+    fn is_new(&self, image: &ImageSource) -> bool {
+        let digest = match image {
+            ImageSource::File(file) if file.len() <= SHORT => Some(Sha256::digest(file).into()),
+            ImageSource::File(_) => None,
+            ImageSource::Id(id) => digest_of(id),
+        };
+        digest.is_none_or(|digest| !self.app.cache().has(&self.key_of(digest)))
+    }
+
+    fn key_of(&self, image: [u8; 32]) -> Key {
+        let (bundle, resolution) = (self.model.digest().clone(), self.resolution);
+        Key { image, bundle, resolution, fit: self.model.manifest().preparation(resolution).fit }
     }
 
     /// The image's descriptors, out of the cache or made now, and what is drawn of it.
@@ -146,7 +156,6 @@ impl Encoder {
             };
             match self.app.cache().get_or_make(key.clone(), make).await {
                 Ok(found) => {
-                    taken.share.paid();
                     (taken.check)(&found.fit)?;
                     if taken.layout.is_some() && thumbnail.is_none() {
                         thumbnail = self.prepare(self.file(image).await?, taken, timings).await?.thumbnail;
@@ -156,7 +165,6 @@ impl Encoder {
                 // another request's, whose reasons need not be ours: its points, or its time
                 Err(Failed) => {
                     if let Some(error) = fault.take() {
-                        taken.share.paid();
                         return Err(error);
                     }
                 }
@@ -171,17 +179,18 @@ impl Encoder {
         thumbnail: &mut Option<Photo>,
         timings: &mut Timings,
     ) -> Result<(FeatureMap<'static>, Fit), ApiError> {
-        let refuses = taken.when_full == WhenFull::Refuse;
-        if refuses {
+        let first = !taken.share.has_begun();
+        if first {
             // before it is decoded, which takes time from those that are answered
             taken.share.begin()?;
         }
         let prepared = self.prepare(self.file(image).await?, taken, timings).await?;
         (taken.check)(&prepared.fit)?;
-        if refuses {
+        if first {
             taken.share.begin()?;
         }
-        let described = self.app.engine()?.describe_timed(&self.model, prepared.pixels, taken.when_full).await?;
+        let when_full = if first { WhenFull::Refuse } else { taken.when_full };
+        let described = self.app.engine()?.describe_timed(&self.model, prepared.pixels, when_full).await?;
         timings.queue += described.queued;
         timings.encode += described.encoded;
         self.app.metrics().batch(described.batch);

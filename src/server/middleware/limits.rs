@@ -38,6 +38,14 @@ pub fn until() -> Option<Instant> {
     DEADLINE.try_with(|deadline| deadline.at).ok()
 }
 
+/// Does a part of a request's work in a task of its own, within the request's time; who does it gives up by itself.
+pub async fn within<T>(deadline: Option<Deadline>, work: impl Future<Output = T>) -> T {
+    match deadline {
+        Some(deadline) => DEADLINE.scope(deadline, work).await,
+        None => work.await,
+    }
+}
+
 /// The memory that a request's body takes of what all may take; given back with the last clone.
 #[derive(Clone, Default)]
 pub struct Reservation(Arc<Mutex<Option<OwnedSemaphorePermit>>>);

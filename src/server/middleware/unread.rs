@@ -15,8 +15,8 @@ use hyper::body::{Frame, SizeHint};
 
 /// What is read on at most.
 const BYTES: u64 = 256 << 20;
-/// How long at most: enough for a large body on a slow line.
-const TIME: Duration = Duration::from_secs(60);
+/// How long at most; a stop waits for it.
+const TIME: Duration = Duration::from_secs(20);
 /// How long nothing may come before the rest is given up.
 const SILENCE: Duration = Duration::from_secs(5);
 

@@ -35,7 +35,7 @@ pub async fn describe(app: &App, job: DescribeJob, format: Format) -> Result<Des
     let settings = job.settings;
     let encoder = Encoder::new(app, settings.model.as_deref(), settings.resolution)?;
     let mut timings = Timings::default();
-    let share = encoder.share(1);
+    let share = encoder.share(1, 1);
     let taken = Taken { field: "image", layout: None, when_full: WhenFull::Refuse, check: &|_| Ok(()), share: &share };
     let key = encoder.key(&job.image, taken.field).await?;
     let (image, _) = encoder.encode(key, &job.image, &taken, &mut timings).await?;

@@ -10,7 +10,7 @@ use homolog_core::Error as CoreError;
 use homolog_core::geometry::{Fit, Point, check_points};
 use homolog_core::image::Photo;
 use homolog_core::matching::{self, Settings};
-use homolog_engine::{Key, WhenFull};
+use homolog_engine::WhenFull;
 use tracing::{Instrument, info_span};
 
 use super::{Encoded, Encoder, Taken, Timings, timed};
@@ -54,16 +54,21 @@ pub async fn match_pair(app: &App, job: MatchJob, picture: bool) -> Result<Match
     Ok(Matched { response, thumbnails, timings })
 }
 
-/// The same, each target as soon as it is searched: what a line is made of. The source has been encoded when this returns; a target that
-/// fails is a line of its own, and the others go on.
+/// The same, each target as soon as it is searched: what a line is made of. The source has been encoded when this returns, and where it was
+/// kept, the first target has been searched; a target that fails is a line of its own, and the others go on.
 ///
 /// # Errors
-/// As [`match_pair`], of the source and the request.
+/// As [`match_pair`], of the source and the request; [`ApiError::QueueFull`] for the first target of a source that was kept.
 pub async fn match_lines(app: &App, job: MatchJob) -> Result<impl Stream<Item = MatchLine> + Send + use<>, ApiError> {
     let search = Search::begin(app, job, false).await?;
-    let start = MatchLine::Start(search.start());
+    let (start, taken) = (MatchLine::Start(search.start()), search.shared.share.has_begun());
     let (app, at_a_time) = (app.clone(), app.at_a_time());
-    let lines = search.targets().buffer_unordered(at_a_time).map(move |(target, found)| match found {
+    let mut found = Box::pin(search.targets().buffer_unordered(at_a_time));
+    let first = if taken { None } else { found.next().await };
+    if let Some((_, Err(full @ ApiError::QueueFull { .. }))) = first {
+        return Err(full);
+    }
+    let lines = stream::iter(first).chain(found).map(move |(target, found)| match found {
         Ok(Found { matches, timings, .. }) => {
             app.metrics().stages(&timings, "match");
             MatchLine::Target { target, matches }
@@ -90,16 +95,21 @@ struct Search {
     timings: Timings,
 }
 
-/// What every target is searched for, and how.
-struct Shared {
-    encoder: Encoder,
+/// What every target is searched for.
+struct Query {
     source: Encoded,
     points: Vec<Point>,
     matching: Settings,
+}
+
+/// What the targets of a request share.
+struct Shared {
+    encoder: Encoder,
+    query: Arc<Query>,
     layout: Option<Layout>,
     share: Share,
-    /// What the first of the targets are kept under, those that were asked for already.
-    keys: Vec<Option<Key>>,
+    /// Which of the targets were counted in it.
+    new: Vec<bool>,
     /// What becomes of a target when the queue is full.
     when_full: WhenFull,
 }
@@ -128,20 +138,27 @@ impl Search {
         let layout = picture.then(|| Layout::new(targets.len()));
         let mut timings = Timings::default();
         let check = |fit: &Fit| check_points(&points, fit.image()).map_err(at_point);
-        let share = encoder.share(1 + targets.len());
+        let new: Vec<bool> = targets.iter().map(|target| encoder.is_new(target)).collect();
+        let (source_new, single) = (encoder.is_new(&job.source), targets.len() == 1);
+        let images = usize::from(source_new) + new.iter().filter(|new| **new).count();
+        // the only target of a source that is made goes before all, many come behind what came while it was made
+        let ahead = if source_new && !single { 1 } else { app.at_a_time() };
+        let share = encoder.share(images, ahead);
         let taken = Taken { field: "source", layout, when_full: WhenFull::Refuse, check: &check, share: &share };
         let key = encoder.key(&job.source, taken.field).await?;
         let (source, thumbnail) = encoder.encode(key, &job.source, &taken, &mut timings).await?;
-        let new = share.has_begun();
-        let keys = if new { Vec::new() } else { admit(&encoder, &targets, &share).await? };
-        // the request is through with the only target of a source that was encoded for it
-        let when_full = if new && targets.len() == 1 { WhenFull::Next } else { WhenFull::Wait };
-        let shared = Shared { encoder, source, points, matching, layout, share, keys, when_full };
+        if source_new {
+            share.paid();
+        }
+        let when_full = if single && share.has_begun() { WhenFull::Next } else { WhenFull::Wait };
+        let query = Arc::new(Query { source, points, matching });
+        let shared = Shared { encoder, query, layout, share, new, when_full };
         Ok(Search { shared: Arc::new(shared), targets, thumbnail, timings })
     }
 
     fn start(&self) -> MatchStart {
-        let Shared { encoder, source, matching, .. } = &*self.shared;
+        let Shared { encoder, query, .. } = &*self.shared;
+        let Query { source, matching, .. } = &**query;
         MatchStart {
             model: encoder.model.manifest().id.clone(),
             resolution: encoder.resolution,
@@ -161,49 +178,38 @@ impl Search {
     }
 }
 
-/// Asks, for a source that is kept, what a source that is new is asked before it is decoded, unless all targets are kept too. The keys
-/// of the targets up to the first that is not; none of one that is not there, which its own turn will say.
-async fn admit(encoder: &Encoder, targets: &[ImageSource], share: &Share) -> Result<Vec<Option<Key>>, ApiError> {
-    let mut keys = Vec::new();
-    for (index, target) in targets.iter().enumerate() {
-        let key = encoder.key(target, &field(index)).await.ok();
-        let new = key.as_ref().is_some_and(|key| !encoder.app.cache().has(key));
-        keys.push(key);
-        if new {
-            share.begin()?;
-            encoder.app.engine()?.has_place()?;
-            break;
-        }
-    }
-    Ok(keys)
-}
-
-fn field(target: usize) -> String {
-    format!("target[{target}]")
-}
-
 impl Shared {
-    async fn target(self: &Arc<Self>, index: usize, image: &ImageSource) -> Result<Found, ApiError> {
+    async fn target(&self, index: usize, image: &ImageSource) -> Result<Found, ApiError> {
         let mut timings = Timings::default();
-        let (field, when_full) = (field(index), self.when_full);
-        let taken = Taken { field: &field, layout: self.layout, when_full, check: &|_| Ok(()), share: &self.share };
-        let key = match self.keys.get(index) {
-            Some(Some(key)) => key.clone(),
-            _ => self.encoder.key(image, &field).await?,
-        };
-        let (target, thumbnail) = self.encoder.encode(key, image, &taken, &mut timings).await?;
+        let encoded = self.encode(index, image, &mut timings).await;
+        if self.new.get(index) == Some(&true) {
+            self.share.paid();
+        }
+        let (target, thumbnail) = encoded?;
         let wanted = Wanted(Arc::default());
-        let (gone, shared) = (Arc::clone(&wanted.0), Arc::clone(self));
+        let (gone, query) = (Arc::clone(&wanted.0), Arc::clone(&self.query));
         let search = move || -> Result<TargetMatches, CoreError> {
-            let (source, target_view, go_on) = (shared.source.view(), target.view(), || !gone.load(Ordering::Relaxed));
-            let found = matching::run_while(&source, &target_view, &shared.points, &shared.matching, &go_on)?;
-            Ok(TargetMatches::new(target.fit.image(), &shared.points, found))
+            let (source, target_view, go_on) = (query.source.view(), target.view(), || !gone.load(Ordering::Relaxed));
+            let found = matching::run_while(&source, &target_view, &query.points, &query.matching, &go_on)?;
+            Ok(TargetMatches::new(target.fit.image(), &query.points, found))
         };
         let search = self.encoder.app.on_cpu(search).instrument(info_span!("match"));
         let found = timed(&mut timings.finish, search).await?;
         // points were checked: what is left is a model that gives NaN
         let matches = found.map_err(|error| ApiError::Internal(error.to_string()))?;
         Ok(Found { matches, thumbnail, timings })
+    }
+
+    async fn encode(
+        &self,
+        index: usize,
+        image: &ImageSource,
+        timings: &mut Timings,
+    ) -> Result<(Encoded, Option<Photo>), ApiError> {
+        let (field, when_full) = (format!("target[{index}]"), self.when_full);
+        let taken = Taken { field: &field, layout: self.layout, when_full, check: &|_| Ok(()), share: &self.share };
+        let key = self.encoder.key(image, &field).await?;
+        self.encoder.encode(key, image, &taken, timings).await
     }
 }
 

@@ -10,46 +10,58 @@ use tokio::task::JoinSet;
 use tracing::Instrument;
 
 use super::MatchLine;
+use crate::app::App;
 use crate::error::ApiError;
-use crate::middleware::Deadline;
+use crate::middleware::{self, Deadline};
 
 /// A body of the lines, and the one that says that they are all; what is not there by the deadline is given up, and the last line says so.
 /// The lines are made whether they are read or not, so that a reader who stops holds up no one: `held` is held until all are made. They are
 /// given up when the body is dropped.
+///
+/// What waits to be read takes of the memory that the bodies of requests have; where there is none left, the next line waits for it.
 pub fn body<T: Send + 'static>(
     lines: impl Stream<Item = MatchLine> + Send + 'static,
     deadline: Option<Deadline>,
+    app: App,
     held: T,
 ) -> Body {
-    // no more than one request's answer: its places are bounded
     let (sender, written) = mpsc::unbounded_channel();
     let make = async move {
         let _held = held;
         let mut lines = std::pin::pin!(lines);
         loop {
+            let next = async {
+                let next = lines.next().await;
+                let last = next.is_none();
+                let text = text(&next.unwrap_or(MatchLine::End { done: true }))?;
+                let taken = app.answer_memory(text.len()).await;
+                Some((text, taken, last))
+            };
             let next = match deadline {
-                Some(Deadline { at, limit }) => {
-                    tokio::time::timeout_at(at, lines.next()).await.map_err(|_| ApiError::Timeout { limit })
-                }
-                None => Ok(lines.next().await),
+                Some(Deadline { at, .. }) => tokio::time::timeout_at(at, next).await,
+                None => Ok(next.await),
             };
-            let (line, last) = match next {
-                Ok(Some(line)) => (line, false),
-                Ok(None) => (MatchLine::End { done: true }, true),
-                Err(late) => (MatchLine::Problem { target: None, problem: late.problem() }, true),
+            let late = |Deadline { limit, .. }| {
+                let problem = ApiError::Timeout { limit }.problem();
+                Some((text(&MatchLine::Problem { target: None, problem })?, None, true))
             };
-            // plain data: what cannot be written as JSON does not occur
-            let Ok(mut text) = serde_json::to_vec(&line) else { return };
-            text.push(b'\n');
-            if sender.send(Bytes::from(text)).is_err() || last {
+            let Some((text, taken, last)) = next.unwrap_or_else(|_| deadline.and_then(late)) else { return };
+            if sender.send((text, taken)).is_err() || last {
                 return;
             }
         }
     };
     let mut making = JoinSet::new();
-    making.spawn(make.in_current_span());
+    making.spawn(middleware::within(deadline, make).in_current_span());
     Body::from_stream(stream::unfold((written, making), |(mut written, making)| async {
-        let line = written.recv().await?;
+        let (line, _taken) = written.recv().await?;
         Some((Ok::<_, Infallible>(line), (written, making)))
     }))
+}
+
+/// Plain data: what cannot be written as JSON does not occur.
+fn text(line: &MatchLine) -> Option<Bytes> {
+    let mut text = serde_json::to_vec(line).ok()?;
+    text.push(b'\n');
+    Some(text.into())
 }

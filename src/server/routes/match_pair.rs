@@ -45,7 +45,7 @@ pub async fn match_pair(
 ) -> Result<Response, ApiError> {
     if answered == Answered::Lines {
         let lines = pipeline::match_lines(&app, job).await?;
-        let body = lines::body(lines, deadline.map(|Extension(deadline)| deadline), place);
+        let body = lines::body(lines, deadline.map(|Extension(deadline)| deadline), app, place);
         return Ok(([(CONTENT_TYPE, Answered::LINES)], body).into_response());
     }
     let picture = answered == Answered::Picture;

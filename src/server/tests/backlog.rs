@@ -7,9 +7,9 @@ use homolog::backlog::{Want, hurts, late, through};
 
 const MS: fn(u64) -> Duration = Duration::from_millis;
 
-/// A request for so many images of 100 ms, with so many ms left.
+/// A request for so many images of 100 ms, two of them ahead, with so many ms left.
 fn want(images: usize, left: u64) -> Want {
-    Want { images, each: MS(100), left: Some(MS(left)) }
+    Want { images, ahead: 2, each: MS(100), left: Some(MS(left)) }
 }
 
 #[test]
@@ -38,6 +38,7 @@ fn who_would_be_late_is_refused_unless_it_is_alone() {
     assert_eq!(late(&[want(2, 1000), want(2, 500)], 2, 1), None);
     assert_eq!(late(&[want(2, 1000), want(2, 499)], 2, 1), Some(MS(400)));
     assert_eq!(late(&[want(50, 100)], 2, 1), None);
+    assert_eq!(late(&[want(0, 1000), want(50, 100)], 2, 1), None);
     assert_eq!(late(&[], 2, 1), None);
     let unbounded = Want { left: None, ..want(50, 0) };
     assert_eq!(late(&[want(2, 1000), unbounded], 2, 1), None);
@@ -51,6 +52,8 @@ fn who_would_make_another_late_is_told() {
     let busy = want(10, 2000);
     assert!(!hurts(&[busy, want(6, 60_000)], 2, 1));
     assert!(hurts(&[busy, want(7, 60_000)], 2, 1));
+    // its targets wait behind whatever comes while its source is made
+    assert!(hurts(&[Want { ahead: 1, ..want(3, 450) }, want(2, 60_000)], 3, 1));
     // it was late before
     assert!(!hurts(&[want(10, 1000), want(7, 60_000)], 2, 1));
     // those behind never pass a request of one pair
