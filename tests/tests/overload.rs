@@ -35,7 +35,8 @@ async fn a_full_queue_is_told_at_once_and_what_was_taken_is_answered() {
             answered += 1;
             continue;
         }
-        assert_eq!(answer.headers()["retry-after"], "1");
+        let after: u64 = answer.headers()["retry-after"].to_str().unwrap().parse().unwrap();
+        assert!(after >= 1);
         assert_problem(answer, 429, "queue-full", None).await;
         refused += 1;
     }
