@@ -8,7 +8,7 @@ use std::time::Duration;
 use tokio::task::JoinSet;
 
 const REQUESTS: usize = 60;
-const DEADLINE: u32 = 2000;
+const DEADLINE: u32 = 3000;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn targets_of_a_known_source_are_refused_early_too() {
