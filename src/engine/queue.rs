@@ -44,7 +44,7 @@ impl Job {
     /// Images of which this is the same can be run together.
     fn kind(&self) -> (&[Arc<str>], Size, Option<*const Call>) {
         // the address is no one else's
-        (&self.models, self.pixels.size(), self.alone.then(|| Arc::as_ptr(&self.call)))
+        (&self.models, self.pixels.size(), self.alone.then_some(Arc::as_ptr(&self.call)))
     }
 }
 
