@@ -117,22 +117,19 @@ impl Encoder {
         Share::new(&self.app, images, ahead, each)
     }
 
-    /// What the image's descriptors are kept under.
-    async fn key(&self, image: &ImageSource, field: &str) -> Result<Key, ApiError> {
-        Ok(self.key_of(self.digest(image, field).await?))
-    }
-
-    /// Whether the image's descriptors must be made, as far as that is told at once: its file is not looked at, nor whether it is there.
-    fn is_new(&self, image: &ImageSource) -> bool {
+    /// Whether the image's descriptors must be made, as far as that is told at once: a file of more than `most` bytes is taken for
+    /// new, and whether one that is named is there is not asked.
+    fn is_new(&self, image: &ImageSource, most: usize) -> bool {
         let digest = match image {
-            ImageSource::File(file) if file.len() <= SHORT => Some(Sha256::digest(file).into()),
+            ImageSource::File(file) if file.len() <= most => Some(Sha256::digest(file).into()),
             ImageSource::File(_) => None,
             ImageSource::Id(id) => digest_of(id),
         };
-        digest.is_none_or(|digest| !self.app.cache().has(&self.key_of(digest)))
+        digest.is_none_or(|digest| !self.app.cache().has(&self.key(digest)))
     }
 
-    fn key_of(&self, image: [u8; 32]) -> Key {
+    /// What an image's descriptors are kept under.
+    fn key(&self, image: [u8; 32]) -> Key {
         let (bundle, resolution) = (self.model.digest().clone(), self.resolution);
         Key { image, bundle, resolution, fit: self.model.manifest().preparation(resolution).fit }
     }
@@ -140,11 +137,11 @@ impl Encoder {
     /// The image's descriptors, out of the cache or made now, and what is drawn of it.
     async fn encode(
         &self,
-        key: Key,
         image: &ImageSource,
         taken: &Taken<'_>,
         timings: &mut Timings,
     ) -> Result<(Encoded, Option<Photo>), ApiError> {
+        let key = self.key(self.digest(image, taken.field).await?);
         let (mut thumbnail, mut fault) = (None, None);
         loop {
             let make = async {

@@ -37,8 +37,7 @@ pub async fn describe(app: &App, job: DescribeJob, format: Format) -> Result<Des
     let mut timings = Timings::default();
     let share = encoder.share(1, 1);
     let taken = Taken { field: "image", layout: None, when_full: WhenFull::Refuse, check: &|_| Ok(()), share: &share };
-    let key = encoder.key(&job.image, taken.field).await?;
-    let (image, _) = encoder.encode(key, &job.image, &taken, &mut timings).await?;
+    let (image, _) = encoder.encode(&job.image, &taken, &mut timings).await?;
     drop(share);
 
     let (normalise, dtype) = (settings.normalise.unwrap_or_default(), settings.dtype.unwrap_or_default());

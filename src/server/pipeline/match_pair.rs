@@ -13,7 +13,7 @@ use homolog_core::matching::{self, Settings};
 use homolog_engine::WhenFull;
 use tracing::{Instrument, info_span};
 
-use super::{Encoded, Encoder, Taken, Timings, timed};
+use super::{Encoded, Encoder, SHORT, Taken, Timings, timed};
 use crate::app::App;
 use crate::backlog::Share;
 use crate::config::Config;
@@ -138,15 +138,16 @@ impl Search {
         let layout = picture.then(|| Layout::new(targets.len()));
         let mut timings = Timings::default();
         let check = |fit: &Fit| check_points(&points, fit.image()).map_err(at_point);
-        let new: Vec<bool> = targets.iter().map(|target| encoder.is_new(target)).collect();
-        let (source_new, single) = (encoder.is_new(&job.source), targets.len() == 1);
+        // of all files together no more is digested here, on the way of all requests, than of one
+        let most = SHORT / (1 + targets.len());
+        let new: Vec<bool> = targets.iter().map(|target| encoder.is_new(target, most)).collect();
+        let (source_new, single) = (encoder.is_new(&job.source, most), targets.len() == 1);
         let images = usize::from(source_new) + new.iter().filter(|new| **new).count();
         // the only target of a source that is made goes before all, many come behind what came while it was made
         let ahead = if source_new && !single { 1 } else { app.at_a_time() };
         let share = encoder.share(images, ahead);
         let taken = Taken { field: "source", layout, when_full: WhenFull::Refuse, check: &check, share: &share };
-        let key = encoder.key(&job.source, taken.field).await?;
-        let (source, thumbnail) = encoder.encode(key, &job.source, &taken, &mut timings).await?;
+        let (source, thumbnail) = encoder.encode(&job.source, &taken, &mut timings).await?;
         if source_new {
             share.paid();
         }
@@ -208,8 +209,7 @@ impl Shared {
     ) -> Result<(Encoded, Option<Photo>), ApiError> {
         let (field, when_full) = (format!("target[{index}]"), self.when_full);
         let taken = Taken { field: &field, layout: self.layout, when_full, check: &|_| Ok(()), share: &self.share };
-        let key = self.encoder.key(image, &field).await?;
-        self.encoder.encode(key, image, &taken, timings).await
+        self.encoder.encode(image, &taken, timings).await
     }
 }
 
