@@ -1,20 +1,20 @@
-//! What all requests share: the configuration, the engine once it is loaded, and the bounded pool for work of the CPU.
+//! What all requests share: the configuration, the engine once it is loaded, and the bounded pools for work of the CPU.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use homolog_core::bundle;
 use homolog_engine::{DescriptorCache, Engine, Model};
 use homolog_jobs::{Jobs, Store};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
-use tracing::Span;
 
 use crate::access::Access;
 use crate::backlog::Backlog;
 use crate::config::Config;
 use crate::error::ApiError;
 use crate::metrics::Metrics;
+use crate::pool::Pool;
 
 /// The id of the bundle in the repository, the default where there are several and none is set.
 const DEMO: &str = "demo";
@@ -38,15 +38,16 @@ struct Shared {
     /// Whether the store of evaluations was asked for once, in vain or not.
     jobs_tried: AtomicBool,
     stopping: AtomicBool,
-    cpu: Arc<Semaphore>,
+    decoding: Pool,
+    finishing: Pool,
+    results: Pool,
     admitted: Arc<Semaphore>,
     body_memory: Arc<Semaphore>,
+    answer_memory: Arc<Semaphore>,
     backlog: Backlog,
     access: Access,
     cache: DescriptorCache,
     metrics: Metrics,
-    /// Results of evaluations that are put together at a time: each takes its predictions into memory.
-    results: Arc<Semaphore>,
 }
 
 /// Why no model can be served.
@@ -87,11 +88,13 @@ impl App {
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
         let threads = match config.threads {
             0 => cores,
-            threads => threads.min(Semaphore::MAX_PERMITS),
+            threads => threads,
         };
+        let memory = |mib| Arc::new(Semaphore::new(permits(mib)));
         App(Arc::new(Shared {
             admitted: Arc::new(Semaphore::new(config.max_requests)),
-            body_memory: Arc::new(Semaphore::new(bytes(config.body_memory_mib).min(Semaphore::MAX_PERMITS))),
+            body_memory: memory(config.body_memory_mib),
+            answer_memory: memory(config.answer_memory_mib),
             backlog: Backlog::default(),
             access: Access::new(&config.api_keys),
             cache: DescriptorCache::new(config.cache_mib.saturating_mul(1 << 20), config.cache_half),
@@ -102,8 +105,9 @@ impl App {
             no_jobs: Mutex::new("the models are still being loaded".to_owned()),
             jobs_tried: AtomicBool::new(false),
             stopping: AtomicBool::new(false),
-            cpu: Arc::new(Semaphore::new(threads)),
-            results: Arc::new(Semaphore::new(MOST_RESULTS)),
+            decoding: Pool::new(threads),
+            finishing: Pool::new(threads),
+            results: Pool::new(MOST_RESULTS),
         }))
     }
 
@@ -246,11 +250,14 @@ impl App {
         &self.0.body_memory
     }
 
-    /// So much of it for an answer that waits to be read, once it is there; all of it for one that is longer.
-    pub async fn answer_memory(&self, bytes: usize) -> Option<OwnedSemaphorePermit> {
-        let all = self::bytes(self.0.config.body_memory_mib).min(Semaphore::MAX_PERMITS);
-        let bytes = u32::try_from(bytes.min(all)).unwrap_or(u32::MAX);
-        Arc::clone(&self.0.body_memory).acquire_many_owned(bytes).await.ok()
+    /// The bytes that answers may still take which are not read yet, one permit each.
+    pub fn answer_memory(&self) -> &Arc<Semaphore> {
+        &self.0.answer_memory
+    }
+
+    /// How many of them an answer of so many bytes takes: all, if it is longer.
+    pub fn answer_permits(&self, bytes: usize) -> u32 {
+        u32::try_from(bytes.min(permits(self.0.config.answer_memory_mib))).unwrap_or(u32::MAX)
     }
 
     /// What requests that were taken still want of the workers.
@@ -278,13 +285,20 @@ impl App {
         &self.0.metrics
     }
 
-    /// A place among the results that are put together at a time; waits for one.
-    ///
-    /// # Errors
-    /// [`ApiError::Internal`], which does not happen: the places are never closed.
-    pub async fn result_place(&self) -> Result<OwnedSemaphorePermit, ApiError> {
-        let place = Arc::clone(&self.0.results).acquire_owned().await;
-        place.map_err(|error| ApiError::Internal(error.to_string()))
+    /// Where requests begin: images are decoded, as many at once as there are threads, so that decoding many large ones neither
+    /// starves the encoder nor fills the memory.
+    pub fn decoding(&self) -> &Pool {
+        &self.0.decoding
+    }
+
+    /// Where requests end: points are searched, files written. What was encoded does not wait behind what has just come.
+    pub fn finishing(&self) -> &Pool {
+        &self.0.finishing
+    }
+
+    /// Where results of evaluations are put together, each of which takes its predictions into memory.
+    pub fn results(&self) -> &Pool {
+        &self.0.results
     }
 
     /// From now on the service is not ready; requests that run go on, evaluations stop where they are.
@@ -325,34 +339,11 @@ impl App {
             }),
         }
     }
-
-    /// Runs `work` on the pool, in the current span. No more runs at once than there are threads, so that decoding many large
-    /// images neither starves the encoder nor fills the memory. Work that has begun is not stopped when the caller leaves.
-    ///
-    /// # Errors
-    /// [`ApiError::Internal`] if `work` panics.
-    pub async fn on_cpu<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> Result<T, ApiError> {
-        let failed = |cause: &dyn std::fmt::Display| ApiError::Internal(cause.to_string());
-        let permit = Arc::clone(&self.0.cpu).acquire_owned().await;
-        let permit = permit.map_err(|error| failed(&error))?;
-        let span = Span::current();
-        let task = tokio::task::spawn_blocking(move || {
-            // held by the work itself: a caller that leaves does not free the thread
-            let _permit = permit;
-            span.in_scope(|| {
-                let start = Instant::now();
-                let result = work();
-                tracing::debug!(ms = start.elapsed().as_secs_f64() * 1e3, "done");
-                result
-            })
-        });
-        task.await.map_err(|error| failed(&error))
-    }
 }
 
-/// MiB as bytes, as many as there can be.
-fn bytes(mib: u64) -> usize {
-    usize::try_from(mib.saturating_mul(1 << 20)).unwrap_or(usize::MAX)
+/// A permit for each byte, as many as there can be.
+fn permits(mib: u64) -> usize {
+    usize::try_from(mib.saturating_mul(1 << 20)).unwrap_or(usize::MAX).min(Semaphore::MAX_PERMITS)
 }
 
 fn folder(config: &Config, error: homolog_core::Error) -> LoadError {

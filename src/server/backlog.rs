@@ -1,7 +1,8 @@
 //! What requests that were taken still want of the workers, in time: one that would come too late, or make another late, is refused at
 //! once, and not after it has waited.
 //!
-//! A request is counted when it makes the first of its images; those whose descriptors are kept, or made for another, cost nothing.
+//! A request is counted when it makes the first of its images; those whose descriptors are kept, or made for another, cost nothing. What
+//! waits for the pools that decode and search (`pool.rs`) comes on top.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -52,12 +53,14 @@ pub fn through(line: &[Want], place: usize, window: usize, workers: usize) -> Du
     (own.some(own.images) + others) / u32::try_from(workers.max(1)).unwrap_or(u32::MAX)
 }
 
-/// When the last of the line is expected to be through, if that is too late for it, though not because of itself alone: a request that
-/// has the workers to itself may try.
-pub fn late(line: &[Want], window: usize, workers: usize) -> Option<Duration> {
+/// When the last of the line is expected to be through, if it waits so long for others before it comes to the workers, and if that is
+/// too late for it, though not because of itself alone: a request that has all to itself may try.
+pub fn late(line: &[Want], delay: Duration, window: usize, workers: usize) -> Option<Duration> {
     let (last, before) = line.split_last()?;
-    let after = through(line, before.len(), window, workers);
-    (before.iter().any(|want| want.images > 0) && last.is_late(after)).then_some(after)
+    let workers_take = through(line, before.len(), window, workers);
+    let after = delay.saturating_add(workers_take);
+    let others = before.iter().any(|want| want.images > 0) || !last.is_late(workers_take);
+    (others && last.is_late(after)).then_some(after)
 }
 
 /// Whether another of the line is late because of the last.
@@ -117,6 +120,20 @@ impl Share {
         Share { app: app.clone(), own: Mutex::new(Own { images, ahead, each, number: None }) }
     }
 
+    /// Asks whether a request will be in time that makes nothing, as far as that is known: by what waits to be searched.
+    ///
+    /// # Errors
+    /// [`ApiError::QueueFull`]: the request is to be given up.
+    pub fn admit(&self) -> Result<(), ApiError> {
+        let (after, now) = (self.app.finishing().delay(), Instant::now());
+        let own = lock(&self.own);
+        let entry = Entry { number: 0, images: 0, ahead: 0, each: own.each, until: middleware::until() };
+        match late(&[entry.want(now)], after, 1, 1) {
+            Some(after) => Err(ApiError::QueueFull { waiting: self.app.engine()?.waiting(), after }),
+            None => Ok(()),
+        }
+    }
+
     /// Counts the request, unless it is counted, and asks whether it will be in time. To be asked again when time has passed.
     ///
     /// # Errors
@@ -132,7 +149,8 @@ impl Share {
             line.entries.iter().filter(|entry| entry.number < number).map(|entry| entry.want(now)).collect();
         let entry = Entry { number, images: own.images, ahead: own.ahead, each: own.each, until: middleware::until() };
         wants.push(entry.want(now));
-        if let Some(after) = late(&wants, window, workers) {
+        let delay = self.app.decoding().delay() + self.app.finishing().delay();
+        if let Some(after) = late(&wants, delay, window, workers) {
             return full(after);
         }
         if own.number.is_none() {

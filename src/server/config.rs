@@ -77,10 +77,15 @@ pub struct Config {
     #[arg(long, env = "HOMOLOG_MAX_BODY_BYTES", default_value_t = Config::default().max_body_bytes)]
     pub max_body_bytes: usize,
 
-    /// Most memory for the bodies of all requests that come or are answered, in MiB, counted as their bytes come, and for lines of answers
-    /// that are not read yet; a body for which none is left is answered 429
+    /// Most memory for the bodies of all requests that come or are answered, in MiB, counted as their bytes come; a body for which none is
+    /// left is answered 429
     #[arg(long, env = "HOMOLOG_BODY_MEMORY_MIB", default_value_t = Config::default().body_memory_mib)]
     pub body_memory_mib: u64,
+
+    /// Most memory for answers of more than 64 KiB that are not read yet, in MiB; one for which none is left is 429, and a line of several
+    /// waits for it
+    #[arg(long, env = "HOMOLOG_ANSWER_MEMORY_MIB", default_value_t = Config::default().answer_memory_mib)]
+    pub answer_memory_mib: u64,
 
     /// Greatest width and height of an image, in pixels; read from its header, before any pixel has a place in memory
     #[arg(long, env = "HOMOLOG_MAX_IMAGE_SIDE", default_value_t = Config::default().max_image_side)]
@@ -115,8 +120,8 @@ pub struct Config {
     #[arg(long, env = "HOMOLOG_HEADER_TIMEOUT_S", default_value_t = Config::default().header_timeout_s)]
     pub header_timeout_s: u64,
 
-    /// Seconds without a byte of a request's body after which it is answered 408, and after which a connection is closed that takes nothing
-    /// of its answer
+    /// Seconds without a byte of a request's body after which it is answered 408, and after which a connection is closed that has taken less
+    /// than 64 KiB a second of its answer
     #[arg(long, env = "HOMOLOG_BODY_TIMEOUT_S", default_value_t = Config::default().body_timeout_s)]
     pub body_timeout_s: u64,
 
@@ -142,7 +147,12 @@ pub struct Config {
     )]
     pub cors_origins: Vec<Origin>,
 
-    /// Seconds that running requests have to finish after SIGTERM or SIGINT
+    /// Seconds after SIGTERM or SIGINT in which requests are still taken, though `/health/ready` says no: as long as whoever sends
+    /// them may not have asked
+    #[arg(long, env = "HOMOLOG_SHUTDOWN_DELAY_S", default_value_t = Config::default().shutdown_delay_s)]
+    pub shutdown_delay_s: u64,
+
+    /// Seconds that running requests then have to finish
     #[arg(long, env = "HOMOLOG_SHUTDOWN_GRACE_S", default_value_t = Config::default().shutdown_grace_s)]
     pub shutdown_grace_s: u64,
 
@@ -224,6 +234,7 @@ impl Default for Config {
             max_connections: 4096,
             max_body_bytes: 64 << 20,
             body_memory_mib: 512,
+            answer_memory_mib: 512,
             max_image_side: limits.max_width,
             max_image_pixels: limits.max_pixels,
             max_points: 10_000,
@@ -235,6 +246,7 @@ impl Default for Config {
             body_timeout_s: 15,
             api_keys: Vec::new(),
             cors_origins: Vec::new(),
+            shutdown_delay_s: 1,
             shutdown_grace_s: 30,
             datasets: Vec::new(),
             eval_store: Address::Sqlite(state_folder().join("evaluations.sqlite")),

@@ -100,6 +100,12 @@ pub enum ApiError {
         /// The bound, all requests together.
         limit: u64,
     },
+    /// The answers that wait to be read are as long as may be.
+    #[error("answers of {limit} bytes wait to be read already; try again in a moment")]
+    AnswerMemory {
+        /// The bound, all answers together.
+        limit: u64,
+    },
     /// An image that was not sent before, or is forgotten.
     #[error("there is no image `{id}`: send it to POST /images first")]
     UnknownImage {
@@ -213,9 +219,10 @@ impl ApiError {
             ApiError::UnknownModel { .. } => Kind::UnknownModel,
             ApiError::NotFound => Kind::NotFound,
             ApiError::MethodNotAllowed => Kind::MethodNotAllowed,
-            ApiError::QueueFull { .. } | ApiError::TooManyRequests { .. } | ApiError::BodyMemory { .. } => {
-                Kind::QueueFull
-            }
+            ApiError::QueueFull { .. }
+            | ApiError::TooManyRequests { .. }
+            | ApiError::BodyMemory { .. }
+            | ApiError::AnswerMemory { .. } => Kind::QueueFull,
             ApiError::UnknownImage { .. } => Kind::UnknownImage,
             ApiError::Unauthorized => Kind::Unauthorized,
             ApiError::RateLimited { .. } => Kind::RateLimited,

@@ -16,6 +16,7 @@ mod logging;
 pub mod metrics;
 pub mod middleware;
 pub mod pipeline;
+pub mod pool;
 pub mod render;
 pub mod request;
 pub mod response;

@@ -1,4 +1,7 @@
-//! Connections: taken as they come, each given so long for the head of a request, and all let end when the service stops.
+//! Connections: taken as they come, each given so long for the head of a request and for its answer, and all let end when the service
+//! stops.
+
+mod paced;
 
 use std::future::Future;
 use std::io;
@@ -17,8 +20,9 @@ use hyper_util::server::graceful::GracefulShutdown;
 use hyper_util::service::TowerToHyperService;
 use tokio::net::{TcpListener, TcpSocket};
 use tokio::sync::Semaphore;
-use tokio_io_timeout::TimeoutStream;
 use tower::ServiceExt;
+
+use paced::Paced;
 
 /// How long taking connections pauses when the system has no more files for them.
 const PAUSE: Duration = Duration::from_millis(200);
@@ -27,13 +31,16 @@ const PAUSE: Duration = Duration::from_millis(200);
 /// listens without saying has room for 128.
 const WAITING: u32 = 4096;
 
+/// The longest head of a request, and about what a connection holds of an answer.
+const BUFFER: usize = 64 << 10;
+
 /// What a connection may take.
 #[derive(Clone, Copy, Debug)]
 pub struct Bounds {
     /// How long the head of a request may take, and how long the connection may be idle before one.
     pub head: Duration,
-    /// How long nothing of an answer may be taken.
-    pub answer: Duration,
+    /// How long a connection waits for its reader in which too little of an answer is taken.
+    pub silence: Duration,
     /// Connections that are open at once; further ones wait to be taken.
     pub connections: usize,
 }
@@ -55,7 +62,7 @@ pub fn bind(address: SocketAddr) -> io::Result<TcpListener> {
 /// HTTP/1.1 alone: a connection that might become HTTP/2 may hold back the bytes that tell, and no time-out of hyper's reaches it then.
 pub async fn serve(listener: TcpListener, router: Router, bounds: Bounds, stop: impl Future<Output = ()>) {
     let mut builder = Builder::new();
-    builder.timer(TokioTimer::new()).header_read_timeout(bounds.head);
+    builder.timer(TokioTimer::new()).header_read_timeout(bounds.head).max_buf_size(BUFFER);
     let places = Arc::new(Semaphore::new(bounds.connections.clamp(1, Semaphore::MAX_PERMITS)));
     let open = GracefulShutdown::new();
     tokio::pin!(stop);
@@ -77,10 +84,9 @@ pub async fn serve(listener: TcpListener, router: Router, bounds: Bounds, stop: 
         };
         // answers are written whole: waiting for more to send only delays them
         let _ = stream.set_nodelay(true);
-        let mut stream = TimeoutStream::new(stream);
-        stream.set_write_timeout(Some(bounds.answer));
+        let stream = Paced::new(stream, bounds.silence);
         let service = router.clone().map_request(|request: Request<Incoming>| request.map(Body::new));
-        let connection = builder.serve_connection(TokioIo::new(Box::pin(stream)), TowerToHyperService::new(service));
+        let connection = builder.serve_connection(TokioIo::new(stream), TowerToHyperService::new(service));
         let connection = open.watch(connection);
         tokio::spawn(async move {
             let _place = place;

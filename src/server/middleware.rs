@@ -1,5 +1,6 @@
 //! What every request passes, from the outside in.
 
+mod answers;
 mod limits;
 mod trace;
 mod unread;
@@ -43,6 +44,7 @@ pub fn stack(router: Router, app: &App) -> Router {
             .layer(from_fn_with_state(app.clone(), limits::deadline))
             .layer(from_fn_with_state(app.clone(), limits::announced_length))
             .layer(from_fn_with_state(app.clone(), limits::body))
+            .layer(from_fn_with_state(app.clone(), answers::count))
             // for bodies that do not announce their length
             .layer(DefaultBodyLimit::max(app.config().max_body_bytes)),
     )

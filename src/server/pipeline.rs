@@ -15,7 +15,7 @@ use homolog_core::features::FeatureMap;
 use homolog_core::geometry::{Fit, Size};
 use homolog_core::image::{Photo, Pixels};
 use homolog_core::matching::View;
-use homolog_engine::{Key, Model, WhenFull};
+use homolog_engine::{Engine, Key, Model, WhenFull};
 use sha2::{Digest, Sha256};
 use tracing::{Instrument, info_span};
 
@@ -110,11 +110,15 @@ impl Encoder {
         Ok(Encoder { app: app.clone(), model, resolution })
     }
 
-    /// The share of a request for so many images, so many of them ahead of whatever comes later.
-    fn share(&self, images: usize, ahead: usize) -> Share {
+    /// The share of a request for so many images, so many of them ahead of whatever comes later, whose files have so many bytes
+    /// together.
+    fn share(&self, images: usize, ahead: usize, bytes: usize) -> Share {
         let size = Size::new(self.resolution, self.resolution);
-        let each = self.app.engine().map_or(Duration::ZERO, |engine| engine.expected(&self.model, size));
-        Share::new(&self.app, images, ahead, each)
+        let run = self.app.engine().map_or(Duration::ZERO, |engine| engine.expected(&self.model, size));
+        // of a worker's time, of which decoding takes none but lets it wait
+        let workers = u32::try_from(self.app.engine().map_or(1, Engine::workers)).unwrap_or(u32::MAX);
+        let decode = self.app.decoding().share(units(bytes / images.max(1))) * workers;
+        Share::new(&self.app, images, ahead, run + decode)
     }
 
     /// Whether the image's descriptors must be made, as far as that is told at once: a file of more than `most` bytes is taken for
@@ -197,14 +201,14 @@ impl Encoder {
 
     async fn prepare(&self, file: Bytes, taken: &Taken<'_>, timings: &mut Timings) -> Result<Prepared, ApiError> {
         let preparation = self.model.manifest().preparation(self.resolution);
-        let (limits, layout) = (self.app.config().decode_limits(), taken.layout);
+        let (limits, layout, bytes) = (self.app.config().decode_limits(), taken.layout, units(file.len()));
         let work = move || -> Result<Prepared, CoreError> {
             let photo = Photo::decode(&file, &limits)?;
             let (pixels, fit) = preparation.prepare(&photo)?;
             let thumbnail = layout.map(|layout| thumbnail(&photo, &layout)).transpose()?;
             Ok(Prepared { pixels, fit, thumbnail })
         };
-        let work = self.app.on_cpu(work).instrument(info_span!("decode"));
+        let work = self.app.decoding().run(bytes, work).instrument(info_span!("decode"));
         let prepared = timed(&mut timings.decode, work).await?;
         prepared.map_err(|error| ApiError::Image { field: taken.field.to_owned(), error })
     }
@@ -215,7 +219,7 @@ impl Encoder {
             ImageSource::File(file) if file.len() <= SHORT => Ok(Sha256::digest(file).into()),
             ImageSource::File(file) => {
                 let file = file.clone();
-                self.app.on_cpu(move || Sha256::digest(&file).into()).await
+                self.app.decoding().run(0, move || Sha256::digest(&file).into()).await
             }
             ImageSource::Id(id) => {
                 let unknown = || ApiError::UnknownImage { field: field.to_owned(), id: id.clone() };
@@ -235,6 +239,12 @@ impl Encoder {
 
 /// Files up to this length are digested where they are, which takes less than the way to the pool.
 const SHORT: usize = 1 << 20;
+
+/// What an image's file of so many bytes is to the pool that decodes it: time goes by pixels, and some with every image.
+fn units(bytes: usize) -> usize {
+    const EVERY: usize = 16 << 10;
+    bytes.saturating_add(EVERY)
+}
 
 async fn timed<T>(sum: &mut Duration, work: impl Future<Output = T>) -> T {
     let start = Instant::now();

@@ -71,7 +71,7 @@ async fn read<J: Body>(request: Request, app: &App) -> Result<J, ApiError> {
             let body = body.map_err(|error| unreadable(app, error.status(), error.body_text()))?;
             let owned = app.clone();
             // on the pool: tens of megabytes of base64 would hold up the other requests of this thread
-            app.on_cpu(move || from_json(&owned, &body)).await?
+            app.decoding().run(0, move || from_json(&owned, &body)).await?
         }
         _ => Err(ApiError::MediaType { found: kind }),
     }
@@ -84,6 +84,17 @@ async fn read<J: Body>(request: Request, app: &App) -> Result<J, ApiError> {
 /// job itself refuses.
 pub fn from_json<J: Body>(app: &App, body: &[u8]) -> Result<J, ApiError> {
     J::from_json(app, json::parse(body)?)
+}
+
+/// The job in a body that is a form, its parts divided by `boundary`.
+///
+/// # Errors
+/// [`ApiError::Malformed`] for what is no form, and whatever the job itself refuses.
+pub async fn from_form<J: Body>(app: &App, body: Bytes, boundary: &str) -> Result<J, ApiError> {
+    let kind = format!("multipart/form-data; boundary={boundary}");
+    let request = Request::builder().header(header::CONTENT_TYPE, kind).body(body.into());
+    let request = request.map_err(|error| ApiError::malformed(None, error.to_string()))?;
+    J::from_form(multipart::Parts::new(request, app).await?).await
 }
 
 /// The media type without its parameters.

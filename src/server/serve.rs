@@ -41,10 +41,10 @@ pub async fn serve(config: Config, announce: impl FnOnce(SocketAddr)) -> Result<
     let listener = listen::bind(config.listen).map_err(refused)?;
     announce(listener.local_addr()?);
 
-    let grace = config.shutdown_grace();
+    let (delay, grace) = (Duration::from_secs(config.shutdown_delay_s), config.shutdown_grace());
     let bounds = Bounds {
         head: Duration::from_secs(config.header_timeout_s),
-        answer: Duration::from_secs(config.body_timeout_s),
+        silence: Duration::from_secs(config.body_timeout_s),
         connections: config.max_connections,
     };
     let app = App::new(config);
@@ -68,8 +68,12 @@ pub async fn serve(config: Config, announce: impl FnOnce(SocketAddr)) -> Result<
             () = &mut stop => break,
         }
     }
-    tracing::info!(grace_s = grace.as_secs(), "stopping");
+    tracing::info!(delay_s = delay.as_secs(), grace_s = grace.as_secs(), "stopping");
     app.stop();
+    if app.engine().is_ok() {
+        // whoever sends requests here is told before the door is shut
+        tokio::select! { () = &mut server => return Ok(()), () = tokio::time::sleep(delay) => {} }
+    }
     let _ = stopping.send(());
     if tokio::time::timeout(grace, server).await.is_err() {
         tracing::warn!("requests that did not finish within the grace are given up");
@@ -89,7 +93,7 @@ pub async fn serve(config: Config, announce: impl FnOnce(SocketAddr)) -> Result<
 
 /// How long the results of a stopped evaluation are waited for.
 const LETTING_GO: Duration = Duration::from_secs(5);
-/// How often images are looked through for those that nobody needs.
+/// How often images are looked through for those that nobody needs, or oftener if they are kept for less.
 const EXPIRING: Duration = Duration::from_secs(60);
 
 /// Works on evaluations for as long as the service lives.
@@ -100,12 +104,13 @@ async fn evaluate(app: App) {
         jobs.stop();
     }
     let age = Duration::from_secs(app.config().keep_images_s);
+    let pause = EXPIRING.min(age.max(Duration::from_secs(1)));
     let expiring = async {
         loop {
             if let Err(error) = jobs.store().expire_images(age).await {
                 tracing::error!("{error}");
             }
-            tokio::time::sleep(EXPIRING).await;
+            tokio::time::sleep(pause).await;
         }
     };
     tokio::select! { () = jobs.clone().work() => {}, () = expiring => {} }

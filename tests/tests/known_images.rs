@@ -6,6 +6,7 @@ use base64::{Engine as _, engine::general_purpose::STANDARD};
 use futures::future::join_all;
 use homolog_tests::service::{Service, assert_problem, form, noise};
 use serde_json::{Value, json};
+use std::time::Duration;
 
 const HITS: &str = "homolog_cache_requests_total{result=\"hit\"}";
 const MISSES: &str = "homolog_cache_requests_total{result=\"miss\"}";
@@ -56,6 +57,21 @@ async fn an_image_that_nobody_sent_is_named_in_the_refusal_and_one_that_is_forgo
     assert_eq!(delete.send().await.unwrap().status(), 204);
     let answer = service.post_json(request(json!({ "id": source }), vec![base64(2)])).await;
     assert_problem(answer, 404, "unknown-image", Some("source")).await;
+}
+
+#[tokio::test]
+async fn an_image_that_nobody_asked_for_is_forgotten_in_time() {
+    let service = Service::start(&["--keep-images-s", "1"]).await;
+    let id = service.keep(&noise(1)).await;
+    for _ in 0..600 {
+        let answer = service.post_json(request(json!({ "id": id }), vec![base64(2)])).await;
+        if answer.status() != 200 {
+            return assert_problem(answer, 404, "unknown-image", Some("source")).await;
+        }
+        // longer than it is kept: to be asked for keeps it
+        tokio::time::sleep(Duration::from_millis(1500)).await;
+    }
+    panic!("the image is still there");
 }
 
 #[tokio::test]

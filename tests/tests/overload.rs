@@ -66,7 +66,8 @@ async fn an_upload_that_stalls_is_given_up_with_504() {
 #[tokio::test]
 async fn a_stop_under_load_finishes_what_runs_and_takes_nothing_new() {
     // however busy the machine is, all of them are taken and finished
-    let service = Service::start(&["--request-timeout-s", "600", "--shutdown-grace-s", "600"]).await;
+    let flags = ["--request-timeout-s", "600", "--shutdown-grace-s", "600", "--shutdown-delay-s", "0"];
+    let service = Service::start(&flags).await;
     let running: Vec<_> = (0..12)
         .map(|seed| {
             let pair = form(&noise(2 * seed), &noise(2 * seed + 1), &slow());
@@ -90,6 +91,35 @@ async fn a_stop_under_load_finishes_what_runs_and_takes_nothing_new() {
         assert_eq!(answer.json::<Value>().await.unwrap()["targets"].as_array().unwrap().len(), 1);
     }
     assert!(service.ended().success());
+}
+
+#[tokio::test]
+async fn whoever_asks_is_told_of_a_stop_before_the_door_is_shut() {
+    let service = Service::start(&["--shutdown-delay-s", "600"]).await;
+    service.signal_stop();
+    let told = async {
+        while service.get("/health/ready").await.status() == 200 {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        service.get("/health/ready").await
+    };
+    let told = tokio::time::timeout(Duration::from_secs(30), told).await.expect("it is told");
+    assert_problem(told, 503, "not-ready", None).await;
+    // who has not asked is answered all the same
+    assert_eq!(service.post_form(form(&noise(1), &noise(2), &slow())).await.status(), 200);
+}
+
+#[tokio::test]
+async fn a_request_that_does_not_end_holds_a_stop_up_for_no_longer_than_the_grace() {
+    let flags = ["--request-timeout-s", "600", "--body-timeout-s", "600", "--shutdown-grace-s", "1"];
+    let service = Service::start(&flags).await;
+    let mut stalled = std::net::TcpStream::connect(service.url.trim_start_matches("http://")).unwrap();
+    let head = "POST /match HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: 1000\r\n\r\n{";
+    stalled.write_all(head.as_bytes()).unwrap();
+    tokio::time::sleep(Duration::from_millis(200)).await;
+    service.signal_stop();
+    let ended = tokio::task::spawn_blocking(|| service.ended());
+    assert!(tokio::time::timeout(Duration::from_secs(60), ended).await.expect("it ends").unwrap().success());
 }
 
 #[tokio::test]

@@ -3,7 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
-use homolog_tests::service::{Service, form, noise};
+use homolog_tests::service::{Service, assert_problem, form, noise};
 use serde_json::json;
 use std::{
     io::{Read, Write},
@@ -63,6 +63,44 @@ async fn an_answer_that_nobody_reads_holds_no_place_and_its_connection_is_closed
         assert!(text.starts_with("HTTP/1.1 200"), "{}", text.chars().take(300).collect::<String>());
         assert!(!text.contains("\"done\"") && !text.ends_with('}'), "all {} bytes of the answer came", read.len());
     }
+}
+
+#[tokio::test]
+async fn answers_that_wait_to_be_read_have_so_much_memory_and_take_none_from_others() {
+    let flags = ["--answer-memory-mib", "40", "--body-timeout-s", "8"];
+    let service = Service::start(&flags).await;
+    let ask = async |accept: &str| {
+        let request = long(accept);
+        let (_, body) = request.split_once("\r\n\r\n").unwrap();
+        let post = service.client.post(format!("{}/match", service.url)).header("accept", accept);
+        post.header("content-type", "application/json").body(body.to_owned()).send().await.unwrap()
+    };
+    // also makes what the images look like known
+    let whole = ask("application/json").await.bytes().await.unwrap().len();
+    assert!((20 << 20..40 << 20).contains(&whole), "an answer has {whole} bytes");
+    let mut stalled = TcpStream::connect(service.url.trim_start_matches("http://")).unwrap();
+    stalled.write_all(long("application/json").as_bytes()).unwrap();
+    stalled.set_read_timeout(Some(Duration::from_secs(30))).unwrap();
+    let mut status = [0; 12];
+    stalled.read_exact(&mut status).unwrap();
+    assert_eq!(&status, b"HTTP/1.1 200");
+    // while it waits there is no room for another of its length, but for all others
+    let refused = "homolog_http_requests_total{method=\"POST\",route=\"/match\",status=\"429\"}";
+    eventually("another long answer is refused", async || {
+        let answer = ask("application/json").await;
+        if answer.status() == 200 {
+            return false;
+        }
+        assert_problem(answer, 429, "queue-full", None).await;
+        true
+    })
+    .await;
+    let request = json!({ "points": [[1, 1]], "resolution": 112 });
+    assert_eq!(service.post_form(form(&noise(1), &noise(2), &request)).await.status(), 200);
+    assert_eq!(service.metric(refused).await, 1.0);
+    // and when it is given up, for one of its length
+    eventually("another long answer is given", async || ask("application/json").await.status() == 200).await;
+    drop(stalled);
 }
 
 #[tokio::test]

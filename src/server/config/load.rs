@@ -92,6 +92,7 @@ impl Config {
             ("max_requests", self.max_requests == 0),
             ("max_body_bytes", self.max_body_bytes == 0),
             ("body_memory_mib", self.body_memory_mib == 0),
+            ("answer_memory_mib", self.answer_memory_mib == 0),
             ("header_timeout_s", self.header_timeout_s == 0),
             ("body_timeout_s", self.body_timeout_s == 0),
             ("max_image_side", self.max_image_side == 0),

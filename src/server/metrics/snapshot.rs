@@ -1,5 +1,7 @@
 //! What the engine, the cache, the store and the process say of themselves at the moment.
 
+use std::time::Duration;
+
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
@@ -9,6 +11,9 @@ use prometheus_client::registry::Registry;
 
 use super::Seconds;
 use crate::app::App;
+
+/// How long a scrape waits for the store of evaluations: less than whoever scrapes waits for it.
+const PATIENCE: Duration = Duration::from_secs(2);
 
 /// One label and its value.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -90,8 +95,8 @@ async fn evaluations(registry: &mut Registry, app: &App) {
     let Ok(jobs) = app.jobs() else { return };
     let pairs = counter(jobs.pairs_evaluated());
     registry.register("homolog_evaluation_pairs", "Pairs that this process has evaluated", pairs);
-    // a store that does not answer is told by its own requests
-    let Ok(counts) = jobs.store().counts().await else { return };
+    // a store that does not answer is told by its own requests, and everything else is told without it
+    let Ok(Ok(counts)) = tokio::time::timeout(PATIENCE, jobs.store().counts()).await else { return };
     let evaluations = Family::<State, Gauge>::default();
     for state in ["waiting", "running"] {
         let count = counts.iter().find(|(name, _)| name == state).map_or(0, |(_, count)| *count);

@@ -35,7 +35,7 @@ pub async fn describe(app: &App, job: DescribeJob, format: Format) -> Result<Des
     let settings = job.settings;
     let encoder = Encoder::new(app, settings.model.as_deref(), settings.resolution)?;
     let mut timings = Timings::default();
-    let share = encoder.share(1, 1);
+    let share = encoder.share(1, 1, job.image.length());
     let taken = Taken { field: "image", layout: None, when_full: WhenFull::Refuse, check: &|_| Ok(()), share: &share };
     let (image, _) = encoder.encode(&job.image, &taken, &mut timings).await?;
     drop(share);
@@ -53,7 +53,7 @@ pub async fn describe(app: &App, job: DescribeJob, format: Format) -> Result<Des
             Format::Safetensors => features.to_safetensors(dtype, METADATA, &metadata),
         }
     };
-    let write = app.on_cpu(write).instrument(info_span!("write"));
+    let write = app.finishing().run(0, write).instrument(info_span!("write"));
     let file = timed(&mut timings.finish, write).await?.map_err(refused)?;
     Ok(Described { file, description, json, timings })
 }

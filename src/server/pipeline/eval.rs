@@ -10,6 +10,7 @@ use homolog_eval::report::{html, table};
 use homolog_jobs::{Created, ImageInfo, Jobs, Key, RunSpec};
 use sha2::{Digest, Sha256};
 
+use super::units;
 use crate::app::App;
 use crate::error::ApiError;
 use crate::request::{EvalJob, ResultType, RunSettings};
@@ -70,7 +71,8 @@ pub async fn keep_image(app: &App, file: Bytes, field: &str) -> Result<ImageInfo
     let jobs = app.jobs()?;
     let (limits, bytes) = (app.config().decode_limits(), file.clone());
     // decoded now: whoever sends a broken file is told at once, and not by a pair that fails an hour later
-    let photo = app.on_cpu(move || Photo::decode(&bytes, &limits).map(|photo| photo.size())).await?;
+    let decode = move || Photo::decode(&bytes, &limits).map(|photo| photo.size());
+    let photo = app.decoding().run(units(file.len()), decode).await?;
     let size = photo.map_err(|error| ApiError::Image { field: field.to_owned(), error })?;
     Ok(jobs.store().keep_image(&file, size, app.config().max_kept_image_bytes).await?)
 }
@@ -80,7 +82,7 @@ pub async fn keep_image(app: &App, file: Bytes, field: &str) -> Result<ImageInfo
 /// # Errors
 /// Every [`ApiError`] that is not about HTTP.
 pub async fn result(app: &App, id: &str, media: ResultType, predictions: bool) -> Result<Vec<u8>, ApiError> {
-    let _place = app.result_place().await?;
+    let place = app.results().place().await?;
     let evaluation = app.jobs()?.evaluation(id, predictions).await?;
     let write = move || {
         let mut file = Vec::new();
@@ -91,7 +93,7 @@ pub async fn result(app: &App, id: &str, media: ResultType, predictions: bool) -
         }?;
         Ok::<_, homolog_eval::Error>(file)
     };
-    app.on_cpu(write).await?.map_err(|error| ApiError::Internal(error.to_string()))
+    place.run(write).await?.map_err(|error| ApiError::Internal(error.to_string()))
 }
 
 /// The report of an evaluation that is done, a page.
@@ -100,11 +102,11 @@ pub async fn result(app: &App, id: &str, media: ResultType, predictions: bool) -
 /// Every [`ApiError`] that is not about HTTP.
 pub async fn report(app: &App, id: &str) -> Result<String, ApiError> {
     let jobs = app.jobs()?;
-    let _place = app.result_place().await?;
+    let place = app.results().place().await?;
     let (evaluation, pairs) = (jobs.evaluation(id, true).await?, jobs.pairs(id).await?);
     let photo = |image: &homolog_eval::dataset::Image| std::fs::read(&image.path).ok();
     let draw = move || html::render(&evaluation, &pairs.dataset, &photo);
-    app.on_cpu(draw).await?.map_err(|error| ApiError::Internal(error.to_string()))
+    place.run(draw).await?.map_err(|error| ApiError::Internal(error.to_string()))
 }
 
 /// The runs with every default filled in.

@@ -54,21 +54,21 @@ pub async fn match_pair(app: &App, job: MatchJob, picture: bool) -> Result<Match
     Ok(Matched { response, thumbnails, timings })
 }
 
-/// The same, each target as soon as it is searched: what a line is made of. The source has been encoded when this returns, and where it was
-/// kept, the first target has been searched; a target that fails is a line of its own, and the others go on.
+/// The same, each target as soon as it is searched: what a line is made of. The source has been encoded when this returns, and the request
+/// is taken; a target that fails is a line of its own, and the others go on.
 ///
 /// # Errors
-/// As [`match_pair`], of the source and the request; [`ApiError::QueueFull`] for the first target of a source that was kept.
+/// As [`match_pair`], of the source and the request.
 pub async fn match_lines(app: &App, job: MatchJob) -> Result<impl Stream<Item = MatchLine> + Send + use<>, ApiError> {
     let search = Search::begin(app, job, false).await?;
-    let (start, taken) = (MatchLine::Start(search.start()), search.shared.share.has_begun());
-    let (app, at_a_time) = (app.clone(), app.at_a_time());
-    let mut found = Box::pin(search.targets().buffer_unordered(at_a_time));
-    let first = if taken { None } else { found.next().await };
-    if let Some((_, Err(full @ ApiError::QueueFull { .. }))) = first {
-        return Err(full);
+    if search.shared.new.contains(&true) && !search.shared.share.has_begun() {
+        // the first line says that it is answered
+        search.shared.share.begin()?;
     }
-    let lines = stream::iter(first).chain(found).map(move |(target, found)| match found {
+    app.metrics().stages(&search.timings, "match");
+    let start = MatchLine::Start(search.start());
+    let (app, at_a_time) = (app.clone(), app.at_a_time());
+    let lines = search.targets().buffer_unordered(at_a_time).map(move |(target, found)| match found {
         Ok(Found { matches, timings, .. }) => {
             app.metrics().stages(&timings, "match");
             MatchLine::Target { target, matches }
@@ -145,7 +145,9 @@ impl Search {
         let images = usize::from(source_new) + new.iter().filter(|new| **new).count();
         // the only target of a source that is made goes before all, many come behind what came while it was made
         let ahead = if source_new && !single { 1 } else { app.at_a_time() };
-        let share = encoder.share(images, ahead);
+        let files = targets.iter().zip(&new).chain([(&job.source, &source_new)]).filter(|(_, new)| **new);
+        let share = encoder.share(images, ahead, files.map(|(image, _)| image.length()).sum());
+        share.admit()?;
         let taken = Taken { field: "source", layout, when_full: WhenFull::Refuse, check: &check, share: &share };
         let (source, thumbnail) = encoder.encode(&job.source, &taken, &mut timings).await?;
         if source_new {
@@ -194,7 +196,8 @@ impl Shared {
             let found = matching::run_while(&source, &target_view, &query.points, &query.matching, &go_on)?;
             Ok(TargetMatches::new(target.fit.image(), &query.points, found))
         };
-        let search = self.encoder.app.on_cpu(search).instrument(info_span!("match"));
+        let units = units(self.query.points.len(), self.query.matching.cycle);
+        let search = self.encoder.app.finishing().run(units, search).instrument(info_span!("match"));
         let found = timed(&mut timings.finish, search).await?;
         // points were checked: what is left is a model that gives NaN
         let matches = found.map_err(|error| ApiError::Internal(error.to_string()))?;
@@ -211,6 +214,12 @@ impl Shared {
         let taken = Taken { field: &field, layout: self.layout, when_full, check: &|_| Ok(()), share: &self.share };
         self.encoder.encode(image, &taken, timings).await
     }
+}
+
+/// What searching so many points is to the pool: that of a few goes for every pair.
+fn units(points: usize, cycle: bool) -> usize {
+    const EVERY: usize = 32;
+    points.saturating_mul(1 + usize::from(cycle)).saturating_add(EVERY)
 }
 
 fn check_counts(config: &Config, points: usize, targets: usize, top_k: usize) -> Result<(), ApiError> {

@@ -32,6 +32,16 @@ pub enum ImageSource {
     Id(String),
 }
 
+impl ImageSource {
+    /// Bytes of its file; 0 for one that is kept, as long as nobody has looked.
+    pub fn length(&self) -> usize {
+        match self {
+            ImageSource::File(file) => file.len(),
+            ImageSource::Id(_) => 0,
+        }
+    }
+}
+
 /// An image in JSON: its bytes, or the id of one that was sent before.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]

@@ -1,6 +1,7 @@
 //! An answer that is sent line by line, as its parts are ready.
 
 use std::convert::Infallible;
+use std::sync::Arc;
 
 use axum::body::Body;
 use bytes::Bytes;
@@ -18,7 +19,7 @@ use crate::middleware::{self, Deadline};
 /// The lines are made whether they are read or not, so that a reader who stops holds up no one: `held` is held until all are made. They are
 /// given up when the body is dropped.
 ///
-/// What waits to be read takes of the memory that the bodies of requests have; where there is none left, the next line waits for it.
+/// What waits to be read takes of the memory that answers have; where there is none left, the next line waits for it.
 pub fn body<T: Send + 'static>(
     lines: impl Stream<Item = MatchLine> + Send + 'static,
     deadline: Option<Deadline>,
@@ -34,7 +35,8 @@ pub fn body<T: Send + 'static>(
                 let next = lines.next().await;
                 let last = next.is_none();
                 let text = text(&next.unwrap_or(MatchLine::End { done: true }))?;
-                let taken = app.answer_memory(text.len()).await;
+                let memory = Arc::clone(app.answer_memory());
+                let taken = memory.acquire_many_owned(app.answer_permits(text.len())).await.ok();
                 Some((text, taken, last))
             };
             let next = match deadline {

@@ -35,16 +35,30 @@ fn many_images_let_few_pass_and_take_turns_with_many() {
 #[test]
 fn who_would_be_late_is_refused_unless_it_is_alone() {
     // half more than is expected must fit
-    assert_eq!(late(&[want(2, 1000), want(2, 600)], 2, 1), None);
-    assert_eq!(late(&[want(2, 1000), want(2, 599)], 2, 1), Some(MS(400)));
-    assert_eq!(late(&[want(50, 100)], 2, 1), None);
-    assert_eq!(late(&[want(0, 1000), want(50, 100)], 2, 1), None);
-    assert_eq!(late(&[], 2, 1), None);
+    let late = |line: &[Want]| late(line, MS(0), 2, 1);
+    assert_eq!(late(&[want(2, 1000), want(2, 600)]), None);
+    assert_eq!(late(&[want(2, 1000), want(2, 599)]), Some(MS(400)));
+    assert_eq!(late(&[want(50, 100)]), None);
+    assert_eq!(late(&[want(0, 1000), want(50, 100)]), None);
+    assert_eq!(late(&[]), None);
     let unbounded = Want { left: None, ..want(50, 0) };
-    assert_eq!(late(&[want(2, 1000), unbounded], 2, 1), None);
+    assert_eq!(late(&[want(2, 1000), unbounded]), None);
     // who comes last waits for those before it, whatever it wants
-    assert_eq!(late(&[want(2, 1000), want(0, 0)], 2, 1), Some(MS(200)));
-    assert_eq!(late(&[want(0, 0), want(0, 0)], 2, 1), None);
+    assert_eq!(late(&[want(2, 1000), want(0, 0)]), Some(MS(200)));
+    assert_eq!(late(&[want(0, 0), want(0, 0)]), None);
+}
+
+#[test]
+fn what_others_let_decode_or_search_makes_late_too() {
+    assert_eq!(late(&[want(2, 600)], MS(200), 2, 1), None);
+    assert_eq!(late(&[want(2, 599)], MS(200), 2, 1), Some(MS(400)));
+    assert_eq!(late(&[want(2, 1000), want(2, 600)], MS(100), 2, 1), Some(MS(500)));
+    // it would be late alone
+    assert_eq!(late(&[want(50, 100)], MS(1), 2, 1), None);
+    // one that wants nothing of the workers
+    assert_eq!(late(&[want(0, 150)], MS(100), 2, 1), None);
+    assert_eq!(late(&[want(0, 149)], MS(100), 2, 1), Some(MS(100)));
+    assert_eq!(late(&[want(0, 0)], MS(0), 2, 1), None);
 }
 
 #[test]
