@@ -291,7 +291,8 @@ impl App {
         &self.0.decoding
     }
 
-    /// Where requests end: points are searched, files written. What was encoded does not wait behind what has just come.
+    /// Where requests end: points are searched, files written; and what takes little. What was encoded does not wait behind what has
+    /// just come.
     pub fn finishing(&self) -> &Pool {
         &self.0.finishing
     }

@@ -2,7 +2,7 @@
 //! once, and not after it has waited.
 //!
 //! A request is counted when it makes the first of its images; those whose descriptors are kept, or made for another, cost nothing. What
-//! waits for the pools that decode and search (`pool.rs`) comes on top.
+//! decoding takes is counted with each image, and what waits to be searched (`pool.rs`) comes on top.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -125,9 +125,9 @@ impl Share {
     /// # Errors
     /// [`ApiError::QueueFull`]: the request is to be given up.
     pub fn admit(&self) -> Result<(), ApiError> {
-        let (after, now) = (self.app.finishing().delay(), Instant::now());
+        let (after, now, until) = (self.app.finishing().delay(), Instant::now(), until());
         let own = lock(&self.own);
-        let entry = Entry { number: 0, images: 0, ahead: 0, each: own.each, until: middleware::until() };
+        let entry = Entry { number: 0, images: 0, ahead: 0, each: own.each, until };
         match late(&[entry.want(now)], after, 1, 1) {
             Some(after) => Err(ApiError::QueueFull { waiting: self.app.engine()?.waiting(), after }),
             None => Ok(()),
@@ -141,16 +141,16 @@ impl Share {
     pub fn begin(&self) -> Result<(), ApiError> {
         let engine = self.app.engine()?;
         let (window, workers, now) = (self.app.at_a_time(), engine.workers(), Instant::now());
+        let until = until();
         let full = |after| Err(ApiError::QueueFull { waiting: engine.waiting(), after });
         let mut own = lock(&self.own);
         let mut line = lock(&self.app.backlog().0);
         let number = own.number.unwrap_or(line.next);
         let mut wants: Vec<Want> =
             line.entries.iter().filter(|entry| entry.number < number).map(|entry| entry.want(now)).collect();
-        let entry = Entry { number, images: own.images, ahead: own.ahead, each: own.each, until: middleware::until() };
+        let entry = Entry { number, images: own.images, ahead: own.ahead, each: own.each, until };
         wants.push(entry.want(now));
-        let delay = self.app.decoding().delay() + self.app.finishing().delay();
-        if let Some(after) = late(&wants, delay, window, workers) {
+        if let Some(after) = late(&wants, self.app.finishing().delay(), window, workers) {
             return full(after);
         }
         if own.number.is_none() {
@@ -187,6 +187,11 @@ impl Drop for Share {
             lock(&self.app.backlog().0).entries.retain(|entry| entry.number != number);
         }
     }
+}
+
+/// When the time of the request is over that asks.
+fn until() -> Option<Instant> {
+    middleware::deadline_of_task().map(|deadline| deadline.at)
 }
 
 /// What is locked is whole between any two statements.

@@ -82,8 +82,8 @@ pub struct Config {
     #[arg(long, env = "HOMOLOG_BODY_MEMORY_MIB", default_value_t = Config::default().body_memory_mib)]
     pub body_memory_mib: u64,
 
-    /// Most memory for answers of more than 64 KiB that are not read yet, in MiB; one for which none is left is 429, and a line of several
-    /// waits for it
+    /// Most memory for answers of more than 64 KiB, and for lines of answers, that are not read yet, in MiB; an answer for which none is left
+    /// is 429, and a line waits for it
     #[arg(long, env = "HOMOLOG_ANSWER_MEMORY_MIB", default_value_t = Config::default().answer_memory_mib)]
     pub answer_memory_mib: u64,
 

@@ -34,6 +34,9 @@ const WAITING: u32 = 4096;
 /// The longest head of a request, and about what a connection holds of an answer.
 const BUFFER: usize = 64 << 10;
 
+/// What the system holds of an answer, in bytes, as far as we may ask: a reader's pace is seen in steps of a part of it.
+const SENDING: u32 = 512 << 10;
+
 /// What a connection may take.
 #[derive(Clone, Copy, Debug)]
 pub struct Bounds {
@@ -53,6 +56,8 @@ pub fn bind(address: SocketAddr) -> io::Result<TcpListener> {
     let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
     // connections of a service that ended just now keep nobody from following it
     socket.set_reuseaddr(true)?;
+    // of what the system takes for a reader nobody knows whether it was taken; every connection inherits it
+    socket.set_send_buffer_size(SENDING)?;
     socket.bind(address)?;
     socket.listen(WAITING)
 }

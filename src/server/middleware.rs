@@ -20,7 +20,8 @@ use tower_http::sensitive_headers::SetSensitiveHeadersLayer;
 
 use crate::app::App;
 use crate::error::ApiError;
-pub use limits::{Deadline, Reservation, TIMEOUT, admit, until, within};
+pub use answers::counted;
+pub use limits::{Deadline, Reservation, TIMEOUT, admit, deadline_of_task, within};
 pub use trace::{REQUEST_ID, request_id};
 
 /// Puts the whole stack round `router`.

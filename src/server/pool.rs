@@ -25,26 +25,32 @@ pub struct Pool {
 struct Expected {
     /// Nanoseconds of all that waits or runs.
     pending: AtomicU64,
-    /// Seconds a unit.
-    unit: Mutex<Option<f64>>,
+    unit: Mutex<Option<Unit>>,
+}
+
+/// Seconds a unit.
+#[derive(Clone, Copy)]
+struct Unit {
+    mean: f64,
+    /// Nearer than the mean where a machine has just become busy.
+    last: f64,
 }
 
 impl Expected {
-    fn of(&self, units: usize) -> Duration {
-        let seconds = self.unit().unwrap_or_default() * units as f64;
+    fn of(&self, units: u64) -> Duration {
+        let seconds = self.unit().map_or(0.0, |unit| unit.mean.max(unit.last)) * units as f64;
         Duration::try_from_secs_f64(seconds).unwrap_or_default()
     }
 
-    fn took(&self, units: usize, time: Duration) {
-        if units > 0 {
-            let latest = time.as_secs_f64() / units as f64;
-            let mut unit = self.unit();
-            *unit = Some(unit.map_or(latest, |mean| mean * (1.0 - LATEST) + latest * LATEST));
-        }
+    fn took(&self, units: u64, time: Duration) {
+        let last = time.as_secs_f64() / units.max(1) as f64;
+        let mut unit = self.unit();
+        let mean = unit.map_or(last, |before| before.mean * (1.0 - LATEST) + last * LATEST);
+        *unit = Some(Unit { mean, last });
     }
 
-    /// A number is written whole.
-    fn unit(&self) -> MutexGuard<'_, Option<f64>> {
+    /// What is locked is written whole.
+    fn unit(&self) -> MutexGuard<'_, Option<Unit>> {
         self.unit.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -86,23 +92,32 @@ impl Pool {
         permit.map(|_permit| Place { _permit }).map_err(|error| failed(&error))
     }
 
-    /// Runs `work`, in the current span. It is expected to take as long as so many `units` took lately; with 0 it is not counted. Work
-    /// that has begun is not stopped when the caller leaves.
+    /// Runs `work` that takes little, in the current span. Work that has begun is not stopped when the caller leaves.
     ///
     /// # Errors
     /// [`ApiError::Internal`] if `work` panics.
-    pub async fn run<T: Send + 'static>(
+    pub async fn quick<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> Result<T, ApiError> {
+        self.place().await?.run(work).await
+    }
+
+    /// The same for work that is expected to take as long as so many `units` took lately. From what fails nothing is learned.
+    ///
+    /// # Errors
+    /// [`ApiError::Internal`] if `work` panics.
+    pub async fn run<T: Send + 'static, E: Send + 'static>(
         &self,
-        units: usize,
-        work: impl FnOnce() -> T + Send + 'static,
-    ) -> Result<T, ApiError> {
+        units: u64,
+        work: impl FnOnce() -> Result<T, E> + Send + 'static,
+    ) -> Result<Result<T, E>, ApiError> {
         let nanoseconds = u64::try_from(self.expected.of(units).as_nanos()).unwrap_or(u64::MAX).min(1 << 48);
         self.expected.pending.fetch_add(nanoseconds, Ordering::Relaxed);
         let pending = Pending { expected: Arc::clone(&self.expected), nanoseconds };
         let work = move || {
             let start = Instant::now();
             let result = work();
-            pending.expected.took(units, start.elapsed());
+            if result.is_ok() {
+                pending.expected.took(units, start.elapsed());
+            }
             drop(pending);
             result
         };
@@ -110,7 +125,7 @@ impl Pool {
     }
 
     /// What so many units are expected to take of the whole pool.
-    pub fn share(&self, units: usize) -> Duration {
+    pub fn share(&self, units: u64) -> Duration {
         self.expected.of(units) / self.threads
     }
 

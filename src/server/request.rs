@@ -71,7 +71,7 @@ async fn read<J: Body>(request: Request, app: &App) -> Result<J, ApiError> {
             let body = body.map_err(|error| unreadable(app, error.status(), error.body_text()))?;
             let owned = app.clone();
             // on the pool: tens of megabytes of base64 would hold up the other requests of this thread
-            app.decoding().run(0, move || from_json(&owned, &body)).await?
+            app.finishing().quick(move || from_json(&owned, &body)).await?
         }
         _ => Err(ApiError::MediaType { found: kind }),
     }

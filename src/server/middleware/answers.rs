@@ -22,7 +22,12 @@ const PIECE: usize = 64 << 10;
 
 /// Refuses an answer for which there is no memory left. One whose length is not known is made piece by piece, and counted by who makes it.
 pub async fn count(State(app): State<App>, request: Request, next: Next) -> Response {
+    // what everyone may ask for is short, or the binary's own
+    let open = super::is_open(request.uri().path());
     let response = next.run(request).await;
+    if open {
+        return response;
+    }
     let length = response.body().size_hint().exact().and_then(|length| usize::try_from(length).ok());
     let Some(length) = length.filter(|length| *length > PIECE) else { return response };
     let permits = app.answer_permits(length);
@@ -32,31 +37,42 @@ pub async fn count(State(app): State<App>, request: Request, next: Next) -> Resp
     };
     let (head, body) = response.into_parts();
     match axum::body::to_bytes(body, length).await {
-        Ok(rest) => Response::from_parts(head, Body::new(Counted { rest, _memory: memory })),
+        Ok(rest) => Response::from_parts(head, Body::new(Pieces(counted(rest, memory)))),
         Err(error) => ApiError::Internal(error.to_string()).into_response(),
     }
 }
 
-/// An answer that gives its memory back when its last piece is taken.
-struct Counted {
-    rest: Bytes,
-    _memory: OwnedSemaphorePermit,
+/// The same bytes; when the last of them are written, or given up, the memory is given back.
+pub fn counted(bytes: Bytes, memory: OwnedSemaphorePermit) -> Bytes {
+    struct Counted {
+        bytes: Bytes,
+        _memory: OwnedSemaphorePermit,
+    }
+    impl AsRef<[u8]> for Counted {
+        fn as_ref(&self) -> &[u8] {
+            &self.bytes
+        }
+    }
+    Bytes::from_owner(Counted { bytes, _memory: memory })
 }
 
-impl HttpBody for Counted {
+/// An answer that goes to its connection piece by piece.
+struct Pieces(Bytes);
+
+impl HttpBody for Pieces {
     type Data = Bytes;
     type Error = Infallible;
 
     fn poll_frame(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
-        let length = self.rest.len().min(PIECE);
-        Poll::Ready((length > 0).then(|| Ok(Frame::data(self.rest.split_to(length)))))
+        let length = self.0.len().min(PIECE);
+        Poll::Ready((length > 0).then(|| Ok(Frame::data(self.0.split_to(length)))))
     }
 
     fn is_end_stream(&self) -> bool {
-        self.rest.is_empty()
+        self.0.is_empty()
     }
 
     fn size_hint(&self) -> SizeHint {
-        SizeHint::with_exact(self.rest.len() as u64)
+        SizeHint::with_exact(self.0.len() as u64)
     }
 }

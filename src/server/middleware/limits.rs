@@ -34,8 +34,8 @@ tokio::task_local! {
 }
 
 /// When the time of the request is over that is being answered by this task; none where nobody set a bound.
-pub fn until() -> Option<Instant> {
-    DEADLINE.try_with(|deadline| deadline.at).ok()
+pub fn deadline_of_task() -> Option<Deadline> {
+    DEADLINE.try_with(|deadline| *deadline).ok()
 }
 
 /// Does a part of a request's work in a task of its own, within the request's time; who does it gives up by itself.

@@ -11,13 +11,15 @@ use homolog_core::geometry::{Fit, Point, check_points};
 use homolog_core::image::Photo;
 use homolog_core::matching::{self, Settings};
 use homolog_engine::WhenFull;
+use tokio::task::JoinSet;
 use tracing::{Instrument, info_span};
 
-use super::{Encoded, Encoder, SHORT, Taken, Timings, timed};
+use super::{Encoded, Encoder, SHORT, Taken, Timings, pixels, timed};
 use crate::app::App;
 use crate::backlog::Share;
 use crate::config::Config;
 use crate::error::ApiError;
+use crate::middleware;
 use crate::render::Layout;
 use crate::request::{ImageSource, MatchJob};
 use crate::response::{MatchLine, MatchResponse, MatchStart, TargetMatches};
@@ -61,7 +63,7 @@ pub async fn match_pair(app: &App, job: MatchJob, picture: bool) -> Result<Match
 /// As [`match_pair`], of the source and the request.
 pub async fn match_lines(app: &App, job: MatchJob) -> Result<impl Stream<Item = MatchLine> + Send + use<>, ApiError> {
     let search = Search::begin(app, job, false).await?;
-    if search.shared.new.contains(&true) && !search.shared.share.has_begun() {
+    if !search.shared.share.has_begun() && search.makes_one().await {
         // the first line says that it is answered
         search.shared.share.begin()?;
     }
@@ -146,7 +148,8 @@ impl Search {
         // the only target of a source that is made goes before all, many come behind what came while it was made
         let ahead = if source_new && !single { 1 } else { app.at_a_time() };
         let files = targets.iter().zip(&new).chain([(&job.source, &source_new)]).filter(|(_, new)| **new);
-        let share = encoder.share(images, ahead, files.map(|(image, _)| image.length()).sum());
+        let files = files.filter_map(|(image, _)| image.file());
+        let share = encoder.share(images, ahead, files.map(pixels).sum());
         share.admit()?;
         let taken = Taken { field: "source", layout, when_full: WhenFull::Refuse, check: &check, share: &share };
         let (source, thumbnail) = encoder.encode(&job.source, &taken, &mut timings).await?;
@@ -176,9 +179,35 @@ impl Search {
         let shared = self.shared;
         stream::iter(self.targets.into_iter().enumerate()).map(move |(index, image)| {
             let shared = Arc::clone(&shared);
-            async move { (index, shared.target(index, &image).await) }
+            async move {
+                let found = on_its_own(async move { shared.target(index, &image).await }).await;
+                let panicked = || Err(ApiError::Internal(format!("target[{index}]: panic, see the log")));
+                (index, found.unwrap_or_else(panicked))
+            }
         })
     }
+
+    /// Whether a target's descriptors must be made, now that their files may be looked at.
+    async fn makes_one(&self) -> bool {
+        let Shared { encoder, new, .. } = &*self.shared;
+        for (target, _) in self.targets.iter().zip(new).filter(|(_, new)| **new) {
+            // one that is not there is told in its line
+            if let Ok(digest) = encoder.digest(target, "target").await
+                && !encoder.app.cache().has(&encoder.key(digest))
+            {
+                return true;
+            }
+        }
+        false
+    }
+}
+
+/// Does work in a task of its own, which ends with what is returned here. So what it holds, a place of a pool say, keeps no other request
+/// waiting while nobody asks how far it is. None if it panics.
+async fn on_its_own<T: Send + 'static>(work: impl Future<Output = T> + Send + 'static) -> Option<T> {
+    let mut task = JoinSet::new();
+    task.spawn(middleware::within(middleware::deadline_of_task(), work).in_current_span());
+    task.join_next().await?.ok()
 }
 
 impl Shared {
@@ -196,7 +225,7 @@ impl Shared {
             let found = matching::run_while(&source, &target_view, &query.points, &query.matching, &go_on)?;
             Ok(TargetMatches::new(target.fit.image(), &query.points, found))
         };
-        let units = units(self.query.points.len(), self.query.matching.cycle);
+        let units = units(&self.query);
         let search = self.encoder.app.finishing().run(units, search).instrument(info_span!("match"));
         let found = timed(&mut timings.finish, search).await?;
         // points were checked: what is left is a model that gives NaN
@@ -216,10 +245,11 @@ impl Shared {
     }
 }
 
-/// What searching so many points is to the pool: that of a few goes for every pair.
-fn units(points: usize, cycle: bool) -> usize {
+/// What a search is to the pool: so many tokens for each point, there and back, and those of some points for every pair.
+fn units(query: &Query) -> u64 {
     const EVERY: usize = 32;
-    points.saturating_mul(1 + usize::from(cycle)).saturating_add(EVERY)
+    let points = query.points.len().saturating_mul(1 + usize::from(query.matching.cycle));
+    points.saturating_add(EVERY).saturating_mul(query.source.features.grid().len()) as u64
 }
 
 fn check_counts(config: &Config, points: usize, targets: usize, top_k: usize) -> Result<(), ApiError> {

@@ -33,11 +33,11 @@ pub enum ImageSource {
 }
 
 impl ImageSource {
-    /// Bytes of its file; 0 for one that is kept, as long as nobody has looked.
-    pub fn length(&self) -> usize {
+    /// Its file, if it came along.
+    pub fn file(&self) -> Option<&Bytes> {
         match self {
-            ImageSource::File(file) => file.len(),
-            ImageSource::Id(_) => 0,
+            ImageSource::File(file) => Some(file),
+            ImageSource::Id(_) => None,
         }
     }
 }

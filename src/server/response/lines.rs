@@ -36,8 +36,8 @@ pub fn body<T: Send + 'static>(
                 let last = next.is_none();
                 let text = text(&next.unwrap_or(MatchLine::End { done: true }))?;
                 let memory = Arc::clone(app.answer_memory());
-                let taken = memory.acquire_many_owned(app.answer_permits(text.len())).await.ok();
-                Some((text, taken, last))
+                let memory = memory.acquire_many_owned(app.answer_permits(text.len())).await.ok()?;
+                Some((middleware::counted(text, memory), last))
             };
             let next = match deadline {
                 Some(Deadline { at, .. }) => tokio::time::timeout_at(at, next).await,
@@ -45,10 +45,10 @@ pub fn body<T: Send + 'static>(
             };
             let late = |Deadline { limit, .. }| {
                 let problem = ApiError::Timeout { limit }.problem();
-                Some((text(&MatchLine::Problem { target: None, problem })?, None, true))
+                Some((text(&MatchLine::Problem { target: None, problem })?, true))
             };
-            let Some((text, taken, last)) = next.unwrap_or_else(|_| deadline.and_then(late)) else { return };
-            if sender.send((text, taken)).is_err() || last {
+            let Some((text, last)) = next.unwrap_or_else(|_| deadline.and_then(late)) else { return };
+            if sender.send(text).is_err() || last {
                 return;
             }
         }
@@ -56,7 +56,7 @@ pub fn body<T: Send + 'static>(
     let mut making = JoinSet::new();
     making.spawn(middleware::within(deadline, make).in_current_span());
     Body::from_stream(stream::unfold((written, making), |(mut written, making)| async {
-        let (line, _taken) = written.recv().await?;
+        let line = written.recv().await?;
         Some((Ok::<_, Infallible>(line), (written, making)))
     }))
 }

@@ -21,7 +21,7 @@ pub fn complete(mut specification: OpenApi) -> OpenApi {
             }
             if !middleware::is_open(path) {
                 answer(operation, "401", "`unauthorized`, where keys are asked for");
-                answer(operation, "429", "`rate-limited`");
+                answer(operation, "429", "`rate-limited`, and `queue-full` where no memory is left for a long answer");
                 // either is enough: most services are run without keys
                 let none = SecurityRequirement::default();
                 operation.security = Some(vec![none, SecurityRequirement::new("key", [""; 0])]);

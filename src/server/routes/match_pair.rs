@@ -53,7 +53,7 @@ pub async fn match_pair(
     app.metrics().stages(&matched.timings, "match");
     let timing = [(SERVER_TIMING, matched.timings.header("match"))];
     if picture {
-        let png = app.finishing().run(0, move || render::overlay(&matched)).await??;
+        let png = app.finishing().quick(move || render::overlay(&matched)).await??;
         return Ok((timing, [(CONTENT_TYPE, "image/png")], png).into_response());
     }
     Ok((timing, Json(matched.response)).into_response())

@@ -14,10 +14,14 @@ const REQUESTS: u32 = 40;
 
 /// A photo of twelve megapixels, as telephones take them.
 fn large() -> Vec<u8> {
-    let pixel = |x: u32, y: u32| image::Rgb([(x / 16) as u8, (y / 12) as u8, ((x / 100 + y / 100) % 2 * 200) as u8]);
+    let grain = |x: u32, y: u32| ((x + 4000 * y).wrapping_mul(2_654_435_761) >> 27) as u8;
+    let pixel =
+        |x: u32, y: u32| image::Rgb([(x / 20) as u8 + grain(x, y), (y / 15) as u8 + grain(y, x), grain(x, x + y)]);
     let mut file = std::io::Cursor::new(Vec::new());
     image::RgbImage::from_fn(4000, 3000, pixel).write_to(&mut file, image::ImageFormat::Jpeg).unwrap();
-    file.into_inner()
+    let file = file.into_inner();
+    assert!(file.len() > 1 << 20, "{} bytes", file.len());
+    file
 }
 
 fn ask(service: &Service, form: Form) -> RequestBuilder {
@@ -25,8 +29,23 @@ fn ask(service: &Service, form: Form) -> RequestBuilder {
 }
 
 /// Sends many at once, each of which waits as long as a quarter of them take one after the other on two threads; some are answered and
-/// the others refused.
+/// the others refused. What is expected is what it took before, and a machine that others use may become slower meanwhile: then once more.
 async fn too_many(service: &Service, what: &str, mut form: impl FnMut() -> Form) {
+    const TRIES: usize = 3;
+    for attempt in 1..=TRIES {
+        let answers = at_once(service, what, &mut form).await;
+        let known = answers.iter().all(|status| [200, 429].contains(status));
+        assert!(known || attempt < TRIES, "{answers:?}");
+        if known {
+            assert!(answers.contains(&200) && answers.contains(&429), "{answers:?}");
+            break;
+        }
+    }
+    assert_eq!(ask(service, form()).send().await.unwrap().status(), 200);
+}
+
+/// The statuses of their answers.
+async fn at_once(service: &Service, what: &str, form: &mut impl FnMut() -> Form) -> Vec<u16> {
     // what it takes is known from here on
     let mut alone = Duration::ZERO;
     for _ in 0..3 {
@@ -43,10 +62,7 @@ async fn too_many(service: &Service, what: &str, mut form: impl FnMut() -> Form)
         count(200),
         count(429)
     );
-    assert_eq!(count(200) + count(429), answers.len(), "{answers:?}");
-    assert!(count(200) > 0 && count(429) > 0, "{answers:?}");
-    let afterwards = ask(service, form()).header("x-request-timeout-ms", deadline).send().await.unwrap();
-    assert_eq!(afterwards.status(), 200);
+    answers
 }
 
 #[tokio::test(flavor = "multi_thread")]
