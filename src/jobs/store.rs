@@ -8,6 +8,7 @@ mod images;
 mod jobs;
 mod record;
 mod schema;
+mod seen;
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
@@ -25,6 +26,7 @@ pub use claim::{Lease, Shard};
 pub use images::ImageInfo;
 pub use jobs::{Created, Job, Key, NewJob, Progress, RunningPck, State};
 pub use record::{Done, ShardProgress, Stored};
+use seen::Seen;
 
 /// Where the store is: a file for SQLite, or `postgres://user:password@host/database`.
 #[derive(Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
@@ -108,6 +110,8 @@ pub struct Store {
     /// SQLite's: never used, so that nothing ends it. With the last connection to a file its log's index goes, and on a full
     /// disk none could be opened again to say so.
     idle: Option<Arc<Mutex<Option<AnyConnection>>>>,
+    /// SQLite's, which nobody else writes to.
+    seen: Option<Arc<Seen>>,
     /// Held as long as the store is open: a second process must not work on the same file.
     _lock: Option<Arc<File>>,
 }
@@ -156,7 +160,8 @@ impl Store {
             .connect(&url)
             .await
             .map_err(opening)?;
-        let store = Store { pool, dialect, idle, _lock: lock.map(Arc::new) };
+        let seen = (dialect == Dialect::Sqlite).then(Arc::default);
+        let store = Store { pool, dialect, idle, seen, _lock: lock.map(Arc::new) };
         schema::migrate(&store).await.map_err(opening_or_known)?;
         if dialect == Dialect::Sqlite {
             store.release_all().await?;

@@ -38,6 +38,7 @@ struct Shared {
     /// Whether the store of evaluations was asked for once, in vain or not.
     jobs_tried: AtomicBool,
     stopping: AtomicBool,
+    reading: Pool,
     decoding: Pool,
     finishing: Pool,
     results: Pool,
@@ -105,6 +106,7 @@ impl App {
             no_jobs: Mutex::new("the models are still being loaded".to_owned()),
             jobs_tried: AtomicBool::new(false),
             stopping: AtomicBool::new(false),
+            reading: Pool::new(threads),
             decoding: Pool::new(threads),
             finishing: Pool::new(threads),
             results: Pool::new(MOST_RESULTS),
@@ -291,8 +293,12 @@ impl App {
         &self.0.decoding
     }
 
-    /// Where requests end: points are searched, files written; and what takes little. What was encoded does not wait behind what has
-    /// just come.
+    /// Where requests are read before anything is known of them: JSON, digests of long files.
+    pub fn reading(&self) -> &Pool {
+        &self.0.reading
+    }
+
+    /// Where requests end: points are searched, files written. What was encoded does not wait behind what has just come.
     pub fn finishing(&self) -> &Pool {
         &self.0.finishing
     }

@@ -121,7 +121,7 @@ pub struct Config {
     pub header_timeout_s: u64,
 
     /// Seconds without a byte of a request's body after which it is answered 408, and after which a connection is closed that has taken less
-    /// than 64 KiB a second of its answer
+    /// than 64 KiB a second of its answer, as far as the system tells, which it does in steps of some hundred KiB
     #[arg(long, env = "HOMOLOG_BODY_TIMEOUT_S", default_value_t = Config::default().body_timeout_s)]
     pub body_timeout_s: u64,
 

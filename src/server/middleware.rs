@@ -21,7 +21,7 @@ use tower_http::sensitive_headers::SetSensitiveHeadersLayer;
 use crate::app::App;
 use crate::error::ApiError;
 pub use answers::counted;
-pub use limits::{Deadline, Reservation, TIMEOUT, admit, deadline_of_task, within};
+pub use limits::{Deadline, Reservation, TIMEOUT, admit, deadline_of_task, part};
 pub use trace::{REQUEST_ID, request_id};
 
 /// Puts the whole stack round `router`.

@@ -110,13 +110,13 @@ impl Encoder {
         Ok(Encoder { app: app.clone(), model, resolution })
     }
 
-    /// The share of a request for so many images, so many of them ahead of whatever comes later, that have so many pixels together.
-    fn share(&self, images: usize, ahead: usize, pixels: u64) -> Share {
+    /// The share of a request for so many images, so many of them ahead of whatever comes later.
+    fn share(&self, images: usize, ahead: usize) -> Share {
         let size = Size::new(self.resolution, self.resolution);
         let run = self.app.engine().map_or(Duration::ZERO, |engine| engine.expected(&self.model, size));
         // of a worker's time, of which decoding takes none but lets it wait
         let workers = u32::try_from(self.app.engine().map_or(1, Engine::workers)).unwrap_or(u32::MAX);
-        let decode = self.app.decoding().share(units(pixels / images.max(1) as u64)) * workers;
+        let decode = self.app.decoding().share(1) * workers;
         Share::new(&self.app, images, ahead, run + decode)
     }
 
@@ -200,14 +200,14 @@ impl Encoder {
 
     async fn prepare(&self, file: Bytes, taken: &Taken<'_>, timings: &mut Timings) -> Result<Prepared, ApiError> {
         let preparation = self.model.manifest().preparation(self.resolution);
-        let (limits, layout, units) = (self.app.config().decode_limits(), taken.layout, units(pixels(&file)));
+        let (limits, layout) = (self.app.config().decode_limits(), taken.layout);
         let work = move || -> Result<Prepared, CoreError> {
             let photo = Photo::decode(&file, &limits)?;
             let (pixels, fit) = preparation.prepare(&photo)?;
             let thumbnail = layout.map(|layout| thumbnail(&photo, &layout)).transpose()?;
             Ok(Prepared { pixels, fit, thumbnail })
         };
-        let work = self.app.decoding().run(units, work).instrument(info_span!("decode"));
+        let work = self.app.decoding().run(1, work).instrument(info_span!("decode"));
         let prepared = timed(&mut timings.decode, work).await?;
         prepared.map_err(|error| ApiError::Image { field: taken.field.to_owned(), error })
     }
@@ -218,7 +218,7 @@ impl Encoder {
             ImageSource::File(file) if file.len() <= SHORT => Ok(Sha256::digest(file).into()),
             ImageSource::File(file) => {
                 let file = file.clone();
-                self.app.finishing().quick(move || Sha256::digest(&file).into()).await
+                self.app.reading().quick(move || Sha256::digest(&file).into()).await
             }
             ImageSource::Id(id) => {
                 let unknown = || ApiError::UnknownImage { field: field.to_owned(), id: id.clone() };
@@ -238,17 +238,6 @@ impl Encoder {
 
 /// Files up to this length are digested where they are, which takes less than the way to the pool.
 const SHORT: usize = 1 << 20;
-
-/// What an image of so many pixels is to the pool that decodes it: some time goes with every image.
-fn units(pixels: u64) -> u64 {
-    const EVERY: u64 = 1 << 16;
-    pixels.saturating_add(EVERY)
-}
-
-/// Pixels that an image has by the header of its file; 0 if that cannot be read.
-fn pixels(file: &Bytes) -> u64 {
-    Photo::displayed_size(file).map_or(0, |size| size.pixels())
-}
 
 async fn timed<T>(sum: &mut Duration, work: impl Future<Output = T>) -> T {
     let start = Instant::now();

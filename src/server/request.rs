@@ -57,6 +57,9 @@ impl<J: Body> FromRequest<App> for Admitted<J> {
     }
 }
 
+/// Bodies up to this length, in bytes, are read where they are, which takes less than the way to a pool.
+const SHORT: usize = 32 << 10;
+
 /// Reads the body as its content type says.
 async fn read<J: Body>(request: Request, app: &App) -> Result<J, ApiError> {
     // before the body is read: it would be in vain
@@ -69,9 +72,12 @@ async fn read<J: Body>(request: Request, app: &App) -> Result<J, ApiError> {
         Some("application/json") => {
             let body = Bytes::from_request(request, app).await;
             let body = body.map_err(|error| unreadable(app, error.status(), error.body_text()))?;
+            if body.len() <= SHORT {
+                return from_json(app, &body);
+            }
             let owned = app.clone();
-            // on the pool: tens of megabytes of base64 would hold up the other requests of this thread
-            app.finishing().quick(move || from_json(&owned, &body)).await?
+            // tens of megabytes of base64 would hold up the other requests of this thread
+            app.reading().quick(move || from_json(&owned, &body)).await?
         }
         _ => Err(ApiError::MediaType { found: kind }),
     }

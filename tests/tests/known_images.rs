@@ -68,7 +68,7 @@ async fn an_image_that_nobody_asked_for_is_forgotten_in_time() {
         if answer.status() != 200 {
             return assert_problem(answer, 404, "unknown-image", Some("source")).await;
         }
-        // longer than it is kept: to be asked for keeps it
+        // longer than it is kept
         tokio::time::sleep(Duration::from_millis(1500)).await;
     }
     panic!("the image is still there");

@@ -8,7 +8,7 @@ use sqlx::Row;
 use std::time::Duration;
 use utoipa::ToSchema;
 
-use super::Store;
+use super::{Seen, Store};
 use crate::Error;
 
 /// An uploaded image.
@@ -77,7 +77,15 @@ impl Store {
         if !is_id(id) {
             return Ok(false);
         }
+        let seen = self.seen.as_deref();
+        if seen.is_some_and(|seen| seen.has(id)) {
+            return Ok(true);
+        }
+        let losses = seen.map(Seen::losses);
         let row = sqlx::query("SELECT 1 AS one FROM images WHERE id = $1").bind(id).fetch_optional(&self.pool).await?;
+        if let (Some(_), Some(seen), Some(losses)) = (&row, seen, losses) {
+            seen.found(id, losses);
+        }
         Ok(row.is_some())
     }
 
@@ -91,6 +99,7 @@ impl Store {
         }
         let gone =
             sqlx::query("DELETE FROM images WHERE id = $1 AND NOT EXISTS (SELECT 1 FROM eval_images WHERE image = $1)");
+        let _lost = self.losing();
         Ok(gone.bind(id).execute(&self.pool).await?.rows_affected() > 0)
     }
 
@@ -99,6 +108,7 @@ impl Store {
     /// # Errors
     /// Those of the store.
     pub async fn expire_images(&self, age: Duration) -> Result<u64, Error> {
+        let _lost = self.losing();
         let mut transaction = self.begin().await?;
         let before = self.now(&mut transaction).await? - i64::try_from(age.as_millis()).unwrap_or(i64::MAX);
         let gone = sqlx::query(
@@ -110,6 +120,19 @@ impl Store {
         .rows_affected();
         transaction.commit().await?;
         Ok(gone)
+    }
+
+    /// Says when it is dropped, however that comes about, that images may be gone.
+    fn losing(&self) -> Option<Losing<'_>> {
+        self.seen.as_deref().map(Losing)
+    }
+}
+
+struct Losing<'a>(&'a Seen);
+
+impl Drop for Losing<'_> {
+    fn drop(&mut self) {
+        self.0.lost();
     }
 }
 

@@ -13,9 +13,12 @@ use bytes::Bytes;
 use futures::StreamExt;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::Instant;
+use tracing::Instrument;
 
 use crate::app::App;
 use crate::error::ApiError;
+
+use super::trace;
 
 /// The header with the milliseconds that a caller waits at most.
 pub const TIMEOUT: HeaderName = HeaderName::from_static("x-request-timeout-ms");
@@ -38,11 +41,15 @@ pub fn deadline_of_task() -> Option<Deadline> {
     DEADLINE.try_with(|deadline| *deadline).ok()
 }
 
-/// Does a part of a request's work in a task of its own, within the request's time; who does it gives up by itself.
-pub async fn within<T>(deadline: Option<Deadline>, work: impl Future<Output = T>) -> T {
-    match deadline {
-        Some(deadline) => DEADLINE.scope(deadline, work).await,
-        None => work.await,
+/// A part of the work of the request that is being answered by this task, for a task of its own: in the request's span, under its id, and
+/// within its time, though it gives up by itself.
+pub fn part<T>(work: impl Future<Output = T>) -> impl Future<Output = T> {
+    let (deadline, work) = (deadline_of_task(), trace::under_id(work.in_current_span()));
+    async move {
+        match deadline {
+            Some(deadline) => DEADLINE.scope(deadline, work).await,
+            None => work.await,
+        }
     }
 }
 

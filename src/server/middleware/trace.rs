@@ -22,7 +22,12 @@ tokio::task_local! {
 
 /// The id of the request that is being answered by this task.
 pub fn request_id() -> Option<String> {
-    ID.try_with(Clone::clone).ok()
+    ID.try_with(Clone::clone).ok().filter(|id| !id.is_empty())
+}
+
+/// Work for another task, under the id of this one's request.
+pub fn under_id<T>(work: impl Future<Output = T>) -> impl Future<Output = T> {
+    ID.scope(request_id().unwrap_or_default(), work)
 }
 
 /// Gives the request its span, and its id to whatever runs in it; logs and counts the answer.

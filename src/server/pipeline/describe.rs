@@ -4,7 +4,7 @@ use homolog_core::Error as CoreError;
 use homolog_engine::WhenFull;
 use tracing::{Instrument, info_span};
 
-use super::{Encoder, Taken, Timings, pixels, timed};
+use super::{Encoder, Taken, Timings, timed};
 use crate::app::App;
 use crate::error::ApiError;
 use crate::request::{DescribeJob, Format};
@@ -35,7 +35,7 @@ pub async fn describe(app: &App, job: DescribeJob, format: Format) -> Result<Des
     let settings = job.settings;
     let encoder = Encoder::new(app, settings.model.as_deref(), settings.resolution)?;
     let mut timings = Timings::default();
-    let share = encoder.share(1, 1, job.image.file().map_or(0, pixels));
+    let share = encoder.share(1, 1);
     let taken = Taken { field: "image", layout: None, when_full: WhenFull::Refuse, check: &|_| Ok(()), share: &share };
     let (image, _) = encoder.encode(&job.image, &taken, &mut timings).await?;
     drop(share);

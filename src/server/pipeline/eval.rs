@@ -10,7 +10,6 @@ use homolog_eval::report::{html, table};
 use homolog_jobs::{Created, ImageInfo, Jobs, Key, RunSpec};
 use sha2::{Digest, Sha256};
 
-use super::{pixels, units};
 use crate::app::App;
 use crate::error::ApiError;
 use crate::request::{EvalJob, ResultType, RunSettings};
@@ -72,7 +71,7 @@ pub async fn keep_image(app: &App, file: Bytes, field: &str) -> Result<ImageInfo
     let (limits, bytes) = (app.config().decode_limits(), file.clone());
     // decoded now: whoever sends a broken file is told at once, and not by a pair that fails an hour later
     let decode = move || Photo::decode(&bytes, &limits).map(|photo| photo.size());
-    let photo = app.decoding().run(units(pixels(&file)), decode).await?;
+    let photo = app.decoding().run(1, decode).await?;
     let size = photo.map_err(|error| ApiError::Image { field: field.to_owned(), error })?;
     Ok(jobs.store().keep_image(&file, size, app.config().max_kept_image_bytes).await?)
 }

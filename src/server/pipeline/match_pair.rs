@@ -14,7 +14,7 @@ use homolog_engine::WhenFull;
 use tokio::task::JoinSet;
 use tracing::{Instrument, info_span};
 
-use super::{Encoded, Encoder, SHORT, Taken, Timings, pixels, timed};
+use super::{Encoded, Encoder, SHORT, Taken, Timings, timed};
 use crate::app::App;
 use crate::backlog::Share;
 use crate::config::Config;
@@ -147,9 +147,7 @@ impl Search {
         let images = usize::from(source_new) + new.iter().filter(|new| **new).count();
         // the only target of a source that is made goes before all, many come behind what came while it was made
         let ahead = if source_new && !single { 1 } else { app.at_a_time() };
-        let files = targets.iter().zip(&new).chain([(&job.source, &source_new)]).filter(|(_, new)| **new);
-        let files = files.filter_map(|(image, _)| image.file());
-        let share = encoder.share(images, ahead, files.map(pixels).sum());
+        let share = encoder.share(images, ahead);
         share.admit()?;
         let taken = Taken { field: "source", layout, when_full: WhenFull::Refuse, check: &check, share: &share };
         let (source, thumbnail) = encoder.encode(&job.source, &taken, &mut timings).await?;
@@ -206,7 +204,7 @@ impl Search {
 /// waiting while nobody asks how far it is. None if it panics.
 async fn on_its_own<T: Send + 'static>(work: impl Future<Output = T> + Send + 'static) -> Option<T> {
     let mut task = JoinSet::new();
-    task.spawn(middleware::within(middleware::deadline_of_task(), work).in_current_span());
+    task.spawn(middleware::part(work));
     task.join_next().await?.ok()
 }
 
@@ -225,9 +223,12 @@ impl Shared {
             let found = matching::run_while(&source, &target_view, &query.points, &query.matching, &go_on)?;
             Ok(TargetMatches::new(target.fit.image(), &query.points, found))
         };
-        let units = units(&self.query);
-        let search = self.encoder.app.finishing().run(units, search).instrument(info_span!("match"));
-        let found = timed(&mut timings.finish, search).await?;
+        let (pool, units) = (self.encoder.app.finishing(), units(&self.query));
+        let search = async {
+            // what takes little tells little of what takes long
+            if units < LITTLE { pool.quick(search).await } else { pool.run(units, search).await }
+        };
+        let found = timed(&mut timings.finish, search.instrument(info_span!("match"))).await?;
         // points were checked: what is left is a model that gives NaN
         let matches = found.map_err(|error| ApiError::Internal(error.to_string()))?;
         Ok(Found { matches, thumbnail, timings })
@@ -245,11 +246,13 @@ impl Shared {
     }
 }
 
-/// What a search is to the pool: so many tokens for each point, there and back, and those of some points for every pair.
+/// Searches of fewer [`units`] are over in some 50 ms.
+const LITTLE: u64 = 1 << 20;
+
+/// What a search is to the pool: so many tokens for each point, there and back.
 fn units(query: &Query) -> u64 {
-    const EVERY: usize = 32;
     let points = query.points.len().saturating_mul(1 + usize::from(query.matching.cycle));
-    points.saturating_add(EVERY).saturating_mul(query.source.features.grid().len()) as u64
+    points.saturating_mul(query.source.features.grid().len()) as u64
 }
 
 fn check_counts(config: &Config, points: usize, targets: usize, top_k: usize) -> Result<(), ApiError> {

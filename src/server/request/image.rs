@@ -32,16 +32,6 @@ pub enum ImageSource {
     Id(String),
 }
 
-impl ImageSource {
-    /// Its file, if it came along.
-    pub fn file(&self) -> Option<&Bytes> {
-        match self {
-            ImageSource::File(file) => Some(file),
-            ImageSource::Id(_) => None,
-        }
-    }
-}
-
 /// An image in JSON: its bytes, or the id of one that was sent before.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]

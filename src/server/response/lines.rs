@@ -2,18 +2,21 @@
 
 use std::convert::Infallible;
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::body::Body;
 use bytes::Bytes;
 use futures::{Stream, StreamExt, stream};
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
-use tracing::Instrument;
 
 use super::MatchLine;
 use crate::app::App;
 use crate::error::ApiError;
 use crate::middleware::{self, Deadline};
+
+/// How long a line waits that finds no memory, before it looks again.
+const AGAIN: Duration = Duration::from_millis(20);
 
 /// A body of the lines, and the one that says that they are all; what is not there by the deadline is given up, and the last line says so.
 /// The lines are made whether they are read or not, so that a reader who stops holds up no one: `held` is held until all are made. They are
@@ -35,8 +38,14 @@ pub fn body<T: Send + 'static>(
                 let next = lines.next().await;
                 let last = next.is_none();
                 let text = text(&next.unwrap_or(MatchLine::End { done: true }))?;
-                let memory = Arc::clone(app.answer_memory());
-                let memory = memory.acquire_many_owned(app.answer_permits(text.len())).await.ok()?;
+                let permits = app.answer_permits(text.len());
+                // not in the semaphore's own line: who waits there keeps what there is from those who want less
+                let memory = loop {
+                    match Arc::clone(app.answer_memory()).try_acquire_many_owned(permits) {
+                        Ok(memory) => break memory,
+                        Err(_) => tokio::time::sleep(AGAIN).await,
+                    }
+                };
                 Some((middleware::counted(text, memory), last))
             };
             let next = match deadline {
@@ -54,7 +63,7 @@ pub fn body<T: Send + 'static>(
         }
     };
     let mut making = JoinSet::new();
-    making.spawn(middleware::within(deadline, make).in_current_span());
+    making.spawn(middleware::part(make));
     Body::from_stream(stream::unfold((written, making), |(mut written, making)| async {
         let line = written.recv().await?;
         Some((Ok::<_, Infallible>(line), (written, making)))
