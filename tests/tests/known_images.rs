@@ -149,6 +149,7 @@ async fn targets_come_line_by_line_as_they_are_ready_and_equal_those_of_one_answ
         seen.push(target);
         if target == 3 {
             assert_eq!(line["problem"]["field"], "target[3]");
+            assert!(line["problem"]["instance"].as_str().is_some_and(|id| !id.is_empty()), "{line}");
             assert!(line["problem"]["type"].as_str().unwrap().ends_with("undecodable-image"));
             continue;
         }
