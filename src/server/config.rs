@@ -44,7 +44,7 @@ pub struct Config {
     #[arg(long, env = "HOMOLOG_WORKERS", default_value_t = Config::default().workers)]
     pub workers: usize,
 
-    /// Threads of each worker, and of the pool that decodes and matches; 0 for the cores that this process may use, divided among the
+    /// Threads of each worker, and of each pool that decodes or matches; 0 for the cores that this process may use, divided among the
     /// workers
     #[arg(long, env = "HOMOLOG_THREADS", default_value_t = Config::default().threads)]
     pub threads: usize,
